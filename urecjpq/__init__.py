@@ -1,0 +1,1 @@
+"""Quantised user and item embeddings for recommender systems."""

@@ -1,0 +1,1 @@
+"""Strategies that give every user or item its code."""
