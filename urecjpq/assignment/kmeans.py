@@ -1,0 +1,192 @@
+"""Product k-means: codes and starting centroids from factors of the user–item matrix."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+from scipy.sparse import csr_matrix
+from threadpoolctl import threadpool_limits
+
+from urecjpq.assignment.assignment import (
+    Assignment,
+    code_dtype,
+    require_code_shape,
+    require_interactions,
+)
+from urecjpq.assignment.factors import Rotation, normalised_factors
+from urecjpq.errors import require
+
+ITERATIONS = 25
+POINTS_PER_CENTROID = 256
+"""k-means trains on at most this many points per centroid, as FAISS does."""
+BLOCK_ROWS = 8192
+
+
+def assign_by_kmeans(
+    interactions: csr_matrix,
+    code_length: int,
+    codebook_size: int = 256,
+    *,
+    embedding_dim: int,
+    power: float = 0.5,
+    scale: float = 1.0,
+    rotate: Rotation = "balance",
+    seed: int = 0,
+) -> Assignment:
+    """Return codes of the columns and the centroids they stand for, by product k-means.
+
+    The vectors are singular vectors of ``D_u^-1/2 R D_i^-1/2`` times ``σ^power``; each split of
+    them is clustered apart. Started from the centroids, a table holds the factorisation that
+    training would otherwise have to find. For users pass the transpose with the same settings
+    and seed: both sides then live in one space. To save the second SVD, take
+    `normalised_factors` once and give each side's vectors to `assign_factors`.
+
+    Args:
+        interactions: Training pairs, columns are the entities. Shape ``(num_users, num_items)``.
+        code_length: Splits per entity, a divisor of ``embedding_dim``.
+        codebook_size: Centroids per split, at most the number of columns.
+        embedding_dim: Length of the vectors, at most the smaller side.
+        power: Exponent of the singular values.
+        scale: Multiplies the centroids; codes do not depend on it.
+        rotate: How variance is spread over the splits, see `Factors.vectors`.
+        seed: Of the SVD, the rotation and k-means.
+
+    Returns:
+        Codes and centroids. Columns without interactions get the centroids nearest to zero.
+
+    Raises:
+        InputError: An empty matrix, or sizes that do not fit it or each other.
+
+    Source: RecJPQ-HC (rank-d SVD, product k-means, centroids kept as the start). That code
+    decomposes the raw, truncated sequences and quantises items scaled by ``σ``; here the matrix
+    is normalised by degrees, the power is free, variance is balanced over splits, and users are
+    quantised too.
+    """
+    num_rows, num_entities = require_interactions(interactions)
+    require_code_shape(num_entities, code_length, codebook_size)
+    _require_splits(embedding_dim, code_length)
+    smaller = min(num_rows, num_entities)
+    require(
+        embedding_dim <= smaller,
+        f"embedding_dim must be at most {smaller}, the smaller side of interactions",
+        embedding_dim,
+        "Choose a smaller embedding_dim.",
+    )
+    factors = normalised_factors(interactions, embedding_dim, seed)
+    # Scaled at the end: rounding inside k-means then never depends on the scale.
+    _, items = factors.vectors(power, rotate=rotate, code_length=code_length, seed=seed)
+    codes, centroids = assign_factors(items, code_length, codebook_size, seed=seed)
+    return Assignment(codes, None if centroids is None else centroids * np.float32(scale))
+
+
+def assign_factors(
+    factors: np.ndarray, code_length: int, codebook_size: int = 256, *, seed: int = 0
+) -> Assignment:
+    """Return codes and centroids of given vectors by k-means in each split.
+
+    k-means++ start, Lloyd iterations on at most 256 · b sampled vectors (zero vectors left out),
+    then one pass over all.
+
+    Args:
+        factors: One vector per entity. Shape ``(num_entities, embedding_dim)``.
+        code_length: Number of splits, a divisor of ``embedding_dim``.
+        codebook_size: Centroids per split, at most ``num_entities``.
+        seed: Same seed, same bits, on any number of threads.
+
+    Raises:
+        InputError: Sizes that do not fit, or vectors that are not finite.
+
+    Source: Jégou et al., Product Quantization for Nearest Neighbor Search, PAMI 2011.
+    """
+    num_entities, embedding_dim = factors.shape
+    require_code_shape(num_entities, code_length, codebook_size)
+    _require_splits(embedding_dim, code_length)
+    require(bool(np.isfinite(factors).all()), "factors must be finite", "NaN or infinity")
+    factors = np.asarray(factors, dtype=np.float32)
+    training = _training_rows(factors, codebook_size, seed)
+    seeds = np.random.SeedSequence(seed).spawn(code_length)
+
+    def quantise(split: int) -> tuple[np.ndarray, np.ndarray]:
+        columns = slice(split * split_dim, (split + 1) * split_dim)
+        points = np.ascontiguousarray(factors[:, columns])
+        sample = points if training is None else points[training]
+        centroids = _kmeans(sample, codebook_size, np.random.default_rng(seeds[split]))
+        return _nearest(points, centroids)[0], centroids
+
+    split_dim = embedding_dim // code_length
+    # One BLAS thread per split: the bits depend on no thread count, and splits run side by side.
+    with threadpool_limits(1), ThreadPoolExecutor() as pool:
+        parts = list(pool.map(quantise, range(code_length)))
+    codes = np.stack([part[0] for part in parts], axis=1).astype(code_dtype(codebook_size))
+    return Assignment(codes, np.stack([part[1] for part in parts]))
+
+
+def _require_splits(embedding_dim: int, code_length: int) -> None:
+    require(
+        embedding_dim >= 1 and embedding_dim % code_length == 0,
+        f"embedding_dim must be a multiple of the code length {code_length}",
+        embedding_dim,
+        f"Try {(embedding_dim // code_length + 1) * code_length}.",
+    )
+
+
+def _training_rows(factors: np.ndarray, codebook_size: int, seed: int) -> np.ndarray | None:
+    limit = POINTS_PER_CENTROID * codebook_size
+    warm = np.flatnonzero(factors.any(axis=1))
+    if len(warm) < codebook_size:
+        warm = np.arange(len(factors))
+    if len(warm) > limit:
+        warm = np.sort(np.random.default_rng(seed).choice(warm, limit, replace=False))
+    return None if len(warm) == len(factors) else warm
+
+
+def _kmeans(points: np.ndarray, num_centroids: int, rng: np.random.Generator) -> np.ndarray:
+    centroids = _spread_start(points, num_centroids, rng)
+    before = None
+    for _ in range(ITERATIONS):
+        nearest, errors = _nearest(points, centroids)
+        if before is not None and np.array_equal(nearest, before):
+            break
+        before = nearest
+        centroids = _means(points, nearest, errors, num_centroids)
+    return centroids
+
+
+def _spread_start(points: np.ndarray, num_centroids: int, rng: np.random.Generator) -> np.ndarray:
+    """k-means++: each next centroid is a point drawn by its squared distance to the chosen."""
+    chosen = [int(rng.integers(len(points)))]
+    errors = np.full(len(points), np.inf, dtype=np.float32)
+    for draw in rng.random(num_centroids - 1):
+        offsets = points - points[chosen[-1]]
+        np.minimum(errors, np.einsum("nc,nc->n", offsets, offsets), out=errors)
+        mass = np.cumsum(errors, dtype=np.float64)
+        row = int(np.searchsorted(mass, draw * mass[-1], side="right"))
+        # With fewer distinct points than centroids nothing is left to draw: take the first again.
+        chosen.append(min(row, len(points) - 1) if mass[-1] > 0 else chosen[0])
+    return points[chosen]
+
+
+def _nearest(points: np.ndarray, centroids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    half_norms = 0.5 * np.einsum("bc,bc->b", centroids, centroids)
+    nearest = np.empty(len(points), dtype=np.int32)
+    errors = np.empty(len(points), dtype=np.float32)
+    for start in range(0, len(points), BLOCK_ROWS):
+        block = points[start : start + BLOCK_ROWS]
+        gaps = half_norms - block @ centroids.T
+        best = gaps.argmin(axis=1)
+        nearest[start : start + BLOCK_ROWS] = best
+        gap = gaps[np.arange(len(block)), best]
+        errors[start : start + BLOCK_ROWS] = 2 * gap + np.einsum("nc,nc->n", block, block)
+    return nearest, errors
+
+
+def _means(
+    points: np.ndarray, nearest: np.ndarray, errors: np.ndarray, num_centroids: int
+) -> np.ndarray:
+    counts = np.bincount(nearest, minlength=num_centroids)
+    sums = [np.bincount(nearest, weights=column, minlength=num_centroids) for column in points.T]
+    means = np.stack(sums, axis=1) / np.maximum(counts, 1)[:, None]
+    empty = np.flatnonzero(counts == 0)
+    if len(empty):
+        # An empty cluster restarts at the point that its own centroid serves worst.
+        means[empty] = points[np.argsort(-errors, kind="stable")[: len(empty)]]
+    return means.astype(np.float32)
