@@ -1,0 +1,124 @@
+"""What a run is made of, checked before anything is computed."""
+
+import hashlib
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from urecjpq.errors import InputError
+
+SCHEMA = 1
+
+
+class _Config(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+
+
+class TableConfig(_Config):
+    """How the user and the item table are stored.
+
+    Args:
+        kind: ``full``, ``quotient_remainder`` or ``jpq``.
+        strategy: How ``jpq`` codes are assigned.
+        start: ``random``, or ``factors``: the factors of the normalised user–item matrix (full) or
+            their k-means centroids (jpq with the strategy kmeans).
+        embedding_dim: ``d``.
+        code_length: ``m``, divides ``embedding_dim``.
+        codebook_size: ``b``.
+        centroid_dtype: How trained centroids are stored; evaluation uses the stored values.
+    """
+
+    kind: Literal["full", "quotient_remainder", "jpq"] = "full"
+    strategy: Literal["random", "svd", "bpr", "kmeans"] | None = None
+    start: Literal["random", "factors"] = "random"
+    embedding_dim: int = Field(64, ge=1)
+    code_length: int = Field(8, ge=1, le=256)
+    codebook_size: int = Field(256, ge=1)
+    centroid_dtype: Literal["float32", "float16"] = "float32"
+
+
+class LightGCNConfig(_Config):
+    """Arguments of `urecjpq.graphs.LightGCN`."""
+
+    name: Literal["lightgcn"] = "lightgcn"
+    num_layers: int = Field(2, ge=0)
+    l2: float = Field(1e-4, ge=0)
+
+
+class FREEDOMConfig(_Config):
+    """Arguments of `urecjpq.graphs.FREEDOM`."""
+
+    name: Literal["freedom"] = "freedom"
+    modality_weights: dict[str, float] | None = None
+    num_layers: int = Field(2, ge=0)
+    num_item_layers: int = Field(1, ge=0)
+    edge_dropout: float = Field(0.8, ge=0, lt=1)
+    feature_weight: float = Field(1e-3, ge=0)
+
+
+BackboneConfig = Annotated[LightGCNConfig | FREEDOMConfig, Field(discriminator="name")]
+
+
+class TrainingConfig(_Config):
+    """The training loop.
+
+    Args:
+        learning_rate: Of Adam.
+        batch_size: Triples per step.
+        max_epochs: Upper limit.
+        patience: Stop after this many epochs without a better validation Recall@20.
+    """
+
+    learning_rate: float = Field(1e-3, gt=0)
+    batch_size: int = Field(2048, ge=1)
+    max_epochs: int = Field(1000, ge=1)
+    patience: int = Field(20, ge=1)
+
+
+class CatalogueReference(_Config):
+    """Which data a run was trained on; equal digests mean comparable results."""
+
+    name: str
+    digest: str
+
+
+class RunConfig(_Config):
+    """Everything that decides a run's bits.
+
+    Args:
+        name: Runs that differ in the seed alone share it.
+        exclude: What is never recommended: ``train`` (the literature's rule) or ``train+valid``.
+    """
+
+    schema_version: int = Field(SCHEMA, alias="schema")
+    version: str
+    name: str
+    seed: int = Field(ge=0)
+    catalogue: CatalogueReference
+    backbone: BackboneConfig
+    tables: TableConfig
+    training: TrainingConfig = TrainingConfig()
+    exclude: Literal["train", "train+valid"] = "train"
+
+    def to_json(self) -> str:
+        """Return the configuration as it is written to ``config.json``."""
+        return self.model_dump_json(indent=2, by_alias=True) + "\n"
+
+    @property
+    def digest(self) -> str:
+        """Sha256 of the configuration: a resumed run must have the same."""
+        return hashlib.sha256(self.to_json().encode()).hexdigest()
+
+
+def parse_config(text: str, source: str) -> RunConfig:
+    """Return the configuration in ``text``, or refuse it by the name of its ``source``.
+
+    Raises:
+        InputError: Not JSON, a missing or unknown field, or a value out of range.
+    """
+    try:
+        return RunConfig.model_validate_json(text)
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(map(str, first["loc"])) or "the file"
+        raise InputError(f"{source}: {field}: {first['msg']}; got {first['input']!r}.") from None

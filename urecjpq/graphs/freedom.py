@@ -1,0 +1,133 @@
+"""FREEDOM: frozen item–item graphs from features, and a user–item graph with edges dropped.
+
+    score(u, i) = z_u · (z_i + h_i),   h = S^n e_items,   S = Σ_modality w · (1/k on the k neighbours),
+    [z_u; z_i] as in LightGCN
+
+    loss = BPR(z_u, z_i + h_i) + λ Σ_modality BPR(z_u, W_modality x_i)
+
+In every epoch only a share of the user–item edges is kept for propagation, drawn without
+replacement in proportion to 1/√(d_u d_i).
+
+Source: Zhou & Shen, FREEDOM, ACM MM 2023 (arXiv:2211.06924) and its code in MMRec. Differences:
+features are never trained (MMRec trains them by default), only their projections are; without
+features, with neighbour graphs alone, the λ term is absent; items without content in a modality
+take no part in its loss.
+"""
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from scipy.sparse import csr_matrix
+from torch import Tensor, nn
+
+from urecjpq.data.catalogue import Features, Neighbours
+from urecjpq.errors import require
+from urecjpq.graphs.features import FrozenProjection
+from urecjpq.graphs.propagation import Graph, bipartite_graph, layer_mean, neighbour_matrix
+from urecjpq.losses import bpr_loss
+from urecjpq.sampling import Triples
+
+
+class FREEDOM(nn.Module):
+    """FREEDOM over any two tables.
+
+    Args:
+        user_table: Module with a ``weight`` of shape ``(num_users, d)``.
+        item_table: Module with a ``weight`` of shape ``(num_items, d)``.
+        interactions: Training matrix, shape ``(num_users, num_items)``.
+        neighbours: Item graph of each modality, at least one.
+        features: Frozen features by modality for the λ term; may be empty.
+        modality_weights: Share of each modality in the item graph; equal shares if None.
+        num_layers: Propagations over the user–item graph.
+        num_item_layers: Propagations over the item graph.
+        edge_dropout: Share of user–item edges left out in an epoch, in ``[0, 1)``.
+        feature_weight: λ.
+
+    Raises:
+        InputError: No neighbours, weights for other modalities, or a dropout out of range.
+    """
+
+    def __init__(
+        self,
+        user_table: nn.Module,
+        item_table: nn.Module,
+        interactions: csr_matrix,
+        neighbours: dict[str, Neighbours],
+        features: dict[str, Features] | None = None,
+        modality_weights: dict[str, float] | None = None,
+        num_layers: int = 2,
+        num_item_layers: int = 1,
+        edge_dropout: float = 0.8,
+        feature_weight: float = 1e-3,
+    ) -> None:
+        super().__init__()
+        require(0 <= edge_dropout < 1, "edge_dropout must lie in [0, 1)", edge_dropout)
+        self.user_table = user_table
+        self.item_table = item_table
+        self.num_users = interactions.shape[0]
+        self.num_layers = num_layers
+        self.num_item_layers = num_item_layers
+        self.edge_dropout = edge_dropout
+        self.feature_weight = feature_weight
+        self.interactions = interactions
+        self.graph = self.epoch_graph = bipartite_graph(interactions)
+        self.item_graph = Graph(blend(neighbours, modality_weights))
+        dim = item_table.embedding_dim
+        self.projections = nn.ModuleDict(
+            {name: FrozenProjection(given, dim) for name, given in sorted((features or {}).items())}
+        )
+
+    def start_epoch(self, rng: np.random.Generator) -> None:
+        """Draw the user–item edges that this epoch propagates over."""
+        if self.edge_dropout > 0:
+            kept = keep_edges(self.interactions, 1 - self.edge_dropout, rng)
+            self.epoch_graph = bipartite_graph(kept).to(self.graph.matrix.device)
+
+    def loss(self, batch: Triples) -> Tensor:
+        """Return the BPR loss of a batch plus λ times that of the projected features. Scalar."""
+        user_vectors, item_vectors = self._vectors(self.epoch_graph)
+        users = F.embedding(batch.users, user_vectors)
+        items = F.embedding(torch.stack([batch.positives, batch.negatives]), item_vectors)
+        loss = bpr_loss(users, *items)
+        for projection in self.projections.values():
+            loss = loss + self.feature_weight * projection.loss(users, batch)
+        return loss
+
+    def _vectors(self, graph: Graph) -> tuple[Tensor, Tensor]:
+        item_start = self.item_table.weight
+        similar = item_start
+        for _ in range(self.num_item_layers):
+            similar = self.item_graph(similar)
+        start = torch.cat([self.user_table.weight, item_start])
+        final = layer_mean(graph, start, self.num_layers)
+        return final[: self.num_users], final[self.num_users :] + similar
+
+    def vectors(self) -> tuple[Tensor, Tensor]:
+        """Return the final user and item vectors, over all edges; their dot product is the score."""
+        return self._vectors(self.graph)
+
+
+def blend(neighbours: dict[str, Neighbours], weights: dict[str, float] | None) -> csr_matrix:
+    """Return the weighted sum of the modalities' neighbour graphs. Shape ``(num_items, num_items)``."""
+    require(bool(neighbours), "neighbours must hold at least one modality", "none")
+    weights = weights or {name: 1 / len(neighbours) for name in neighbours}
+    require(
+        weights.keys() == neighbours.keys(),
+        f"modality_weights must name the modalities {sorted(neighbours)}",
+        sorted(weights),
+    )
+    return sum(weights[name] * neighbour_matrix(neighbours[name]) for name in sorted(neighbours))
+
+
+def keep_edges(interactions: csr_matrix, share: float, rng: np.random.Generator) -> csr_matrix:
+    """Return ``interactions`` with a share of its edges, drawn in proportion to 1/√(d_u d_i).
+
+    The smallest of Exp(1)/weight are a draw without replacement (Efraimidis & Spirakis, 2006).
+    """
+    edges = interactions.tocoo()
+    users, items = (np.asarray(interactions.sum(axis)).ravel() for axis in (1, 0))
+    weights = (users[edges.row] * items[edges.col]) ** -0.5
+    keys = rng.standard_exponential(len(weights)) / weights
+    kept = np.argpartition(keys, int(share * len(keys)))[: int(share * len(keys))]
+    ones = np.ones(len(kept), dtype=np.float32)
+    return csr_matrix((ones, (edges.row[kept], edges.col[kept])), shape=interactions.shape)

@@ -1,0 +1,65 @@
+"""LightGCN: ids propagated over the user–item graph, and nothing else.
+
+    score(u, i) = z_u · z_i,   [z_u; z_i] = mean of Â^l [e_u; e_i] over l = 0 … L,
+    Â = D^-½ A D^-½
+
+Source: He et al., LightGCN, SIGIR 2020 (arXiv:2002.02126). Difference from the authors' code: the
+tables are arguments, so they may be full, quotient-remainder or JPQ.
+"""
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from scipy.sparse import csr_matrix
+from torch import Tensor, nn
+
+from urecjpq.graphs.propagation import bipartite_graph, layer_mean
+from urecjpq.losses import bpr_loss, half_squared_norm
+from urecjpq.sampling import Triples
+
+
+class LightGCN(nn.Module):
+    """LightGCN over any two tables.
+
+    Args:
+        user_table: Module with a ``weight`` of shape ``(num_users, d)``.
+        item_table: Module with a ``weight`` of shape ``(num_items, d)``.
+        interactions: Training matrix, shape ``(num_users, num_items)``.
+        num_layers: Propagations, ``L``.
+        l2: Weight of half the squared norm of the batch's rows before propagation.
+    """
+
+    def __init__(
+        self,
+        user_table: nn.Module,
+        item_table: nn.Module,
+        interactions: csr_matrix,
+        num_layers: int = 2,
+        l2: float = 1e-4,
+    ) -> None:
+        super().__init__()
+        self.user_table = user_table
+        self.item_table = item_table
+        self.num_users = interactions.shape[0]
+        self.num_layers = num_layers
+        self.l2 = l2
+        self.graph = bipartite_graph(interactions)
+
+    def start_epoch(self, rng: np.random.Generator) -> None:
+        """Nothing changes between epochs."""
+
+    def loss(self, batch: Triples) -> Tensor:
+        """Return the BPR loss of a batch plus the L2 penalty on its rows. Scalar."""
+        start = torch.cat([self.user_table.weight, self.item_table.weight])
+        final = layer_mean(self.graph, start, self.num_layers)
+        rows = torch.stack([batch.users, batch.positives, batch.negatives])
+        rows[1:] += self.num_users
+        return bpr_loss(*F.embedding(rows, final)) + self.l2 * half_squared_norm(
+            *F.embedding(rows, start)
+        )
+
+    def vectors(self) -> tuple[Tensor, Tensor]:
+        """Return the final user and item vectors; their dot product is the score."""
+        start = torch.cat([self.user_table.weight, self.item_table.weight])
+        final = layer_mean(self.graph, start, self.num_layers)
+        return final[: self.num_users], final[self.num_users :]

@@ -1,0 +1,99 @@
+"""Sparse graphs and the one product that all graph backbones share."""
+
+import numpy as np
+import scipy.sparse as sp
+import torch
+from torch import Tensor, nn
+
+from urecjpq.data.catalogue import Neighbours
+from urecjpq.tables import sparse_csr
+
+
+class Graph(nn.Module):
+    """A constant sparse matrix; calling it multiplies, differentiably in the dense side only.
+
+    Args:
+        matrix: Shape ``(rows, columns)``.
+        symmetric: True if ``matrix`` equals its transpose, which is then not stored again.
+    """
+
+    matrix: Tensor
+    transpose: Tensor
+
+    def __init__(self, matrix: sp.csr_matrix, *, symmetric: bool = False) -> None:
+        super().__init__()
+        tensor = _to_torch(matrix)
+        self.register_buffer("matrix", tensor, persistent=False)
+        transpose = tensor if symmetric else _to_torch(matrix.T.tocsr())
+        self.register_buffer("transpose", transpose, persistent=False)
+
+    def forward(self, dense: Tensor) -> Tensor:
+        """Return ``matrix @ dense``. Shape ``(rows, d)``."""
+        return _Product.apply(dense, self.matrix, self.transpose)
+
+
+class _Product(torch.autograd.Function):
+    """Sparse–dense product whose matrix has no gradient.
+
+    torch's own backward of a CSR product transposes the matrix in every step; here the transpose
+    is given. Each row is summed by one thread, so the bits do not depend on the thread count.
+    """
+
+    @staticmethod
+    def forward(ctx, dense: Tensor, matrix: Tensor, transpose: Tensor) -> Tensor:
+        ctx.transpose = transpose
+        return matrix @ dense
+
+    @staticmethod
+    def backward(ctx, *grads: Tensor):
+        return ctx.transpose @ grads[0], None, None
+
+
+def _to_torch(matrix: sp.csr_matrix) -> Tensor:
+    matrix = matrix.sorted_indices().astype(np.float32)
+    starts, columns = (
+        torch.from_numpy(a.astype(np.int32)) for a in (matrix.indptr, matrix.indices)
+    )
+    return sparse_csr(starts, columns, torch.from_numpy(matrix.data), matrix.shape)
+
+
+def normalise_symmetrically(interactions: sp.csr_matrix) -> sp.csr_matrix:
+    """Return ``D_u^-½ R D_i^-½``; rows and columns without interactions stay zero."""
+    users, items = (np.asarray(interactions.sum(axis)).ravel() for axis in (1, 0))
+    with np.errstate(divide="ignore"):
+        scales = [np.where(degree > 0, degree**-0.5, 0.0) for degree in (users, items)]
+    return (sp.diags_array(scales[0]) @ interactions @ sp.diags_array(scales[1])).tocsr()
+
+
+def bipartite_graph(interactions: sp.csr_matrix) -> Graph:
+    """Return the symmetrically normalised graph of users (first) and items.
+
+    Args:
+        interactions: Shape ``(num_users, num_items)``.
+
+    Returns:
+        Matrix of shape ``(num_users + num_items, num_users + num_items)``.
+
+    Source: He et al., LightGCN, SIGIR 2020 (arXiv:2002.02126), equation 3.
+    """
+    normalised = normalise_symmetrically(interactions)
+    both = sp.bmat([[None, normalised], [normalised.T, None]], format="csr")
+    return Graph(both, symmetric=True)
+
+
+def neighbour_matrix(neighbours: Neighbours) -> sp.csr_matrix:
+    """Return the neighbour lists as a directed graph in which each of the k edges weighs 1/k."""
+    num_items, k = neighbours.item_ids.shape
+    starts = np.arange(num_items + 1) * k
+    weights = np.full(num_items * k, 1.0 / k, dtype=np.float32)
+    columns = neighbours.item_ids.ravel()
+    return sp.csr_matrix((weights, columns, starts), shape=(num_items, num_items))
+
+
+def layer_mean(graph: Graph, vectors: Tensor, num_layers: int) -> Tensor:
+    """Return the mean of ``vectors`` and its first ``num_layers`` propagations. Shape ``(n, d)``."""
+    total = layer = vectors
+    for _ in range(num_layers):
+        layer = graph(layer)
+        total = total + layer
+    return total / (num_layers + 1)
