@@ -3,7 +3,7 @@
 import hashlib
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from urecjpq.errors import InputError
 
@@ -25,6 +25,7 @@ class TableConfig(_Config):
         embedding_dim: ``d``.
         code_length: ``m``, divides ``embedding_dim``.
         codebook_size: ``b``.
+        start_norm: Root mean square length of a row at the start, random or not.
         centroid_dtype: How trained centroids are stored; evaluation uses the stored values.
     """
 
@@ -34,7 +35,21 @@ class TableConfig(_Config):
     embedding_dim: int = Field(64, ge=1)
     code_length: int = Field(8, ge=1, le=256)
     codebook_size: int = Field(256, ge=1)
+    start_norm: float = Field(0.1, gt=0)
     centroid_dtype: Literal["float32", "float16"] = "float32"
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "TableConfig":
+        if (self.kind == "jpq") != (self.strategy is not None):
+            raise ValueError("strategy must be given for kind jpq, and for no other kind")
+        if self.start == "factors" and not (self.kind == "full" or self.strategy == "kmeans"):
+            raise ValueError("start must be random unless kind is full or strategy is kmeans")
+        return self
+
+    @property
+    def uses_factors(self) -> bool:
+        """Whether the factors of the normalised user–item matrix are needed."""
+        return self.start == "factors" or self.strategy == "kmeans"
 
 
 class LightGCNConfig(_Config):

@@ -12,7 +12,7 @@ from urecjpq.errors import require
 
 
 class Triples(NamedTuple):
-    """A batch of (user, item the user touched, item the user did not touch), int64, shape ``(n,)``."""
+    """Users, an item each touched, and an item each did not touch; int64, shape ``(n,)``."""
 
     users: Tensor
     positives: Tensor

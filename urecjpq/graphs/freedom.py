@@ -1,7 +1,7 @@
 """FREEDOM: frozen item–item graphs from features, and a user–item graph with edges dropped.
 
-    score(u, i) = z_u · (z_i + h_i),   h = S^n e_items,   S = Σ_modality w · (1/k on the k neighbours),
-    [z_u; z_i] as in LightGCN
+    score(u, i) = z_u · (z_i + h_i),   h = S^n e_items,   [z_u; z_i] as in LightGCN,
+    S = Σ_modality w · (1/k on the edges to the k neighbours)
 
     loss = BPR(z_u, z_i + h_i) + λ Σ_modality BPR(z_u, W_modality x_i)
 
@@ -46,6 +46,9 @@ class FREEDOM(nn.Module):
     Raises:
         InputError: No neighbours, weights for other modalities, or a dropout out of range.
     """
+
+    TRAINING_ONLY: tuple[str, ...] = ("projections.",)
+    """Prefixes of values that final vectors do not need."""
 
     def __init__(
         self,
@@ -103,12 +106,12 @@ class FREEDOM(nn.Module):
         return final[: self.num_users], final[self.num_users :] + similar
 
     def vectors(self) -> tuple[Tensor, Tensor]:
-        """Return the final user and item vectors, over all edges; their dot product is the score."""
+        """Return the final user and item vectors over all edges; their product is the score."""
         return self._vectors(self.graph)
 
 
 def blend(neighbours: dict[str, Neighbours], weights: dict[str, float] | None) -> csr_matrix:
-    """Return the weighted sum of the modalities' neighbour graphs. Shape ``(num_items, num_items)``."""
+    """Return the weighted sum of the neighbour graphs. Shape ``(num_items, num_items)``."""
     require(bool(neighbours), "neighbours must hold at least one modality", "none")
     weights = weights or {name: 1 / len(neighbours) for name in neighbours}
     require(

@@ -29,6 +29,9 @@ class LightGCN(nn.Module):
         l2: Weight of half the squared norm of the batch's rows before propagation.
     """
 
+    TRAINING_ONLY: tuple[str, ...] = ()
+    """Prefixes of values that final vectors do not need."""
+
     def __init__(
         self,
         user_table: nn.Module,

@@ -91,7 +91,7 @@ def neighbour_matrix(neighbours: Neighbours) -> sp.csr_matrix:
 
 
 def layer_mean(graph: Graph, vectors: Tensor, num_layers: int) -> Tensor:
-    """Return the mean of ``vectors`` and its first ``num_layers`` propagations. Shape ``(n, d)``."""
+    """Return the mean of ``vectors`` and ``num_layers`` propagations. Shape ``(n, d)``."""
     total = layer = vectors
     for _ in range(num_layers):
         layer = graph(layer)

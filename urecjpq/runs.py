@@ -1,0 +1,215 @@
+"""The run folder: everything a trained model needs to answer, in files that run no code.
+
+    config.json                what the run is made of
+    model.safetensors          trained values (centroids or full tables, projections)
+    codes.safetensors          sub-ids of quantised tables
+    graph.safetensors          training pairs and item neighbours: the graphs to propagate over
+    ids.tsv.gz                 raw ids, and titles of items, by row
+    metrics.json               validation and test metrics, sizes, epochs and seconds
+    user_metrics.safetensors   test metrics of every user, for paired tests
+    history.jsonl              one line per epoch
+    README.md                  the model card
+    manifest.json              size and sha256 of every file above, written last
+
+A folder without a manifest is an unfinished run. Checkpoint bytes are those of ``model`` and
+``codes``: the graph and the ids are the data, equal for every kind of table.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from scipy.sparse import csr_matrix
+from torch import Tensor
+
+from urecjpq.build import Backbone, build_backbone, empty_table
+from urecjpq.config import SCHEMA, RunConfig, parse_config
+from urecjpq.data.catalogue import Catalogue, Neighbours
+from urecjpq.errors import InputError, require
+from urecjpq.evaluation import rank_items
+from urecjpq.files import read_json, read_tensors, sha256_of, write_json
+
+MANIFEST = "manifest.json"
+CHECKPOINT_FILES = ("model.safetensors", "codes.safetensors")
+
+
+@dataclass(frozen=True)
+class Run:
+    """A trained model, ready to answer.
+
+    Args:
+        config: What it is made of.
+        backbone: The model, in evaluation mode.
+        interactions: Training pairs, shape ``(num_users, num_items)``.
+        user_ids: Raw ids by row.
+        item_ids: Raw ids by row.
+        titles: Item titles by row, ``""`` where unknown.
+    """
+
+    config: RunConfig
+    backbone: Backbone
+    interactions: csr_matrix
+    user_ids: np.ndarray
+    item_ids: np.ndarray
+    titles: np.ndarray
+
+    @cached_property
+    def vectors(self) -> tuple[Tensor, Tensor]:
+        """Final user and item vectors, shapes ``(num_users, d)`` and ``(num_items, d)``."""
+        with torch.no_grad():
+            return self.backbone.vectors()
+
+    def recommend(self, user_id: str, k: int = 10) -> pd.DataFrame:
+        """Return the best items for a user, leaving out the user's training items.
+
+        Args:
+            user_id: Raw id.
+            k: Length of the list, at least 1; shorter if candidates run out.
+
+        Returns:
+            Columns ``item_id``, ``title`` and ``score``, best first.
+
+        Raises:
+            InputError: The user is unknown, or ``k`` is below 1.
+        """
+        row = self.user_row(user_id)
+        users, items = self.vectors
+        best = rank_items(users, items, np.array([row]), self.interactions, k)[0].numpy()
+        best = best[best >= 0]
+        scores = (items[best] @ users[row]).numpy()
+        return pd.DataFrame(
+            {"item_id": self.item_ids[best], "title": self.titles[best], "score": scores}
+        )
+
+    def user_row(self, user_id: str) -> int:
+        """Return the row of a raw user id.
+
+        Raises:
+            InputError: The user is unknown.
+        """
+        rows = np.flatnonzero(self.user_ids == user_id)
+        require(
+            len(rows) == 1,
+            f"user must be one of the {len(self.user_ids):,} users of the run",
+            repr(user_id),
+            f"The first are {', '.join(self.user_ids[:3])}.",
+        )
+        return int(rows[0])
+
+
+def is_finished(folder: Path) -> bool:
+    """Return whether ``folder`` holds a finished run: the manifest is written last."""
+    return (folder / MANIFEST).is_file()
+
+
+def write_manifest(folder: Path, names: list[str]) -> None:
+    """Write size and sha256 of the named files."""
+    files = {
+        name: {"bytes": (folder / name).stat().st_size, "sha256": sha256_of(folder / name)}
+        for name in sorted(names)
+    }
+    write_json(folder / MANIFEST, {"schema": SCHEMA, "files": files})
+
+
+def verify_run(folder: Path) -> None:
+    """Refuse a run folder that is unfinished or in which a byte differs from the manifest.
+
+    Raises:
+        InputError: No manifest, or a file that is missing, cut or changed.
+    """
+    folder = Path(folder)
+    require(folder.is_dir(), f"{folder} must be a run folder", "no such folder")
+    require(
+        is_finished(folder),
+        f"{folder} must be a finished run",
+        f"no {MANIFEST}",
+        "Finish it with `urecjpq train … --resume`.",
+    )
+    manifest = read_json(folder / MANIFEST)
+    if not isinstance(manifest, dict) or not isinstance(manifest.get("files"), dict):
+        raise InputError(f"{folder / MANIFEST} must list files; got something else.")
+    for name, expected in manifest["files"].items():
+        _verify_file(folder / name, expected)
+
+
+def _verify_file(path: Path, expected: dict) -> None:
+    remedy = "Copy the run again, or train it again."
+    require(path.is_file(), f"{path} must be there", "no such file", remedy)
+    size = path.stat().st_size
+    require(
+        size == expected["bytes"], f"{path} must have {expected['bytes']:,} bytes", size, remedy
+    )
+    found = sha256_of(path)
+    require(
+        found == expected["sha256"],
+        f"{path} must have the sha256 {expected['sha256'][:12]}… of the manifest",
+        f"{found[:12]}…",
+        remedy,
+    )
+
+
+def load_run(folder: Path | str) -> Run:
+    """Return the model of a finished run, every byte checked; runs no code from the folder.
+
+    Raises:
+        InputError: The folder is unfinished, damaged, or of another version.
+    """
+    folder = Path(folder)
+    verify_run(folder)
+    config = parse_config((folder / "config.json").read_text(), str(folder / "config.json"))
+    graph, _ = read_tensors(folder / "graph.safetensors")
+    ids = pd.read_csv(folder / "ids.tsv.gz", sep="\t", dtype=str, keep_default_na=False, quoting=3)
+    users, items = (ids[ids["kind"] == kind] for kind in ("user", "item"))
+    interactions = _interactions(graph, len(users), len(items))
+    return Run(
+        config=config,
+        backbone=_restore_backbone(folder, config, interactions, graph),
+        interactions=interactions,
+        user_ids=users["id"].to_numpy(dtype=object),
+        item_ids=items["id"].to_numpy(dtype=object),
+        titles=items["title"].to_numpy(dtype=object),
+    )
+
+
+def _restore_backbone(
+    folder: Path, config: RunConfig, interactions: csr_matrix, graph: dict[str, Tensor]
+) -> Backbone:
+    users, items = (empty_table(config.tables, count) for count in interactions.shape)
+    neighbours = {
+        name.removeprefix("neighbours."): Neighbours(
+            ids.numpy(), np.zeros(ids.shape, dtype=np.float32)
+        )
+        for name, ids in graph.items()
+        if name.startswith("neighbours.")
+    }
+    backbone = build_backbone(config.backbone, (users, items), interactions, neighbours, {}, 0)
+    values = read_tensors(folder / "model.safetensors")[0]
+    values |= read_tensors(folder / "codes.safetensors")[0]
+    backbone.load_state_dict(
+        {k: v for k, v in values.items() if not k.startswith(backbone.TRAINING_ONLY)}
+    )
+    return backbone.eval()
+
+
+def graph_tensors(catalogue: Catalogue, with_neighbours: bool) -> dict[str, Tensor]:
+    """Return training pairs, user by user, and neighbour lists as tensors to store."""
+    train = catalogue.matrix("train").sorted_indices()
+    tensors = {
+        "train.starts": torch.from_numpy(train.indptr.astype(np.int64)),
+        "train.items": torch.from_numpy(train.indices.astype(np.int32)),
+    }
+    if with_neighbours:
+        tensors |= {
+            f"neighbours.{name}": torch.from_numpy(given.item_ids.astype(np.int32))
+            for name, given in catalogue.neighbours.items()
+        }
+    return tensors
+
+
+def _interactions(graph: dict[str, Tensor], num_users: int, num_items: int) -> csr_matrix:
+    items = graph["train.items"].numpy()
+    ones = np.ones(len(items), dtype=np.float32)
+    return csr_matrix((ones, items, graph["train.starts"].numpy()), shape=(num_users, num_items))

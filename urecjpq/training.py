@@ -1,0 +1,247 @@
+"""One training loop for all backbones: early stopping, exact resume, the same bits every time."""
+
+import json
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from urecjpq.config import TrainingConfig
+from urecjpq.data.catalogue import Catalogue
+from urecjpq.errors import InputError, require
+from urecjpq.evaluation import evaluate
+from urecjpq.files import digest_of, read_tensors, write_tensors
+from urecjpq.sampling import TripleSampler
+
+STOP_METRIC = "recall@20"
+
+
+@dataclass
+class Progress:
+    """How far training has come.
+
+    Args:
+        history: One record per finished epoch: epoch (from 1), loss, valid metrics, seconds.
+        best_epoch: Epoch with the best validation Recall@20 so far, 0 before the first.
+        best_values: The backbone's ``state_dict`` after that epoch.
+    """
+
+    history: list[dict] = field(default_factory=list)
+    best_epoch: int = 0
+    best_values: dict[str, Tensor] = field(default_factory=dict)
+
+    @property
+    def epoch(self) -> int:
+        return len(self.history)
+
+    @property
+    def best(self) -> float:
+        return self.history[self.best_epoch - 1]["valid"][STOP_METRIC] if self.best_epoch else -1.0
+
+
+def train(
+    backbone: nn.Module,
+    catalogue: Catalogue,
+    config: TrainingConfig,
+    seed: int,
+    checkpoint: Path | None = None,
+    run_digest: str = "",
+    save_every: float = 10.0,
+) -> Progress:
+    """Train until validation Recall@20 stops rising, and leave the best values in ``backbone``.
+
+    Randomness is a function of seed and epoch alone, so a run that is killed and continued from
+    its ``checkpoint`` ends with the bits of one that was not.
+
+    Args:
+        backbone: A model with ``start_epoch``, ``loss`` and ``vectors``.
+        catalogue: Partitioned interactions; valid must not be empty.
+        config: Learning rate, batch size, epochs, patience.
+        seed: Of batches, negatives and dropped edges.
+        checkpoint: Where to keep the state between epochs; continued from if it exists.
+        run_digest: Identifies the run; a checkpoint of another run is refused.
+        save_every: Seconds between two checkpoints, at least; 0 saves after every epoch.
+
+    Raises:
+        InputError: No validation items, or a checkpoint that is damaged or of another run.
+        FloatingPointError: The loss is no longer finite.
+    """
+    optimizer = torch.optim.Adam(backbone.parameters(), lr=config.learning_rate, fused=True)
+    progress = Progress()
+    if checkpoint is not None and checkpoint.exists():
+        progress = load_checkpoint(checkpoint, backbone, optimizer, run_digest)
+    sampler = TripleSampler(catalogue.matrix("train"), config.batch_size, seed)
+    last_save = time.monotonic()
+    with deterministic(), _progress_bar(config, progress) as bar:
+        while progress.epoch < config.max_epochs and not _stalled(progress, config):
+            record = _run_epoch(backbone, optimizer, sampler, catalogue, progress.epoch + 1, seed)
+            _take(progress, record, backbone)
+            _show(bar, progress)
+            if checkpoint is not None and time.monotonic() - last_save >= save_every:
+                save_checkpoint(checkpoint, backbone, optimizer, progress, run_digest)
+                last_save = time.monotonic()
+    if checkpoint is not None:
+        save_checkpoint(checkpoint, backbone, optimizer, progress, run_digest)
+    backbone.load_state_dict(progress.best_values)
+    return progress
+
+
+def _run_epoch(
+    backbone: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    sampler: TripleSampler,
+    catalogue: Catalogue,
+    epoch: int,
+    seed: int,
+) -> dict:
+    started = time.perf_counter()
+    loss = train_epoch(backbone, optimizer, sampler, epoch, seed)
+    trained = time.perf_counter()
+    backbone.eval()
+    with torch.no_grad():
+        vectors = backbone.vectors()
+    valid = evaluate(*vectors, catalogue, "valid", ks=(20,), names=("recall", "ndcg")).metrics
+    done = time.perf_counter()
+    return {
+        "epoch": epoch,
+        "loss": loss,
+        "valid": valid,
+        "train_seconds": round(trained - started, 3),
+        "seconds": round(done - started, 3),
+    }
+
+
+def train_epoch(
+    backbone: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    sampler: TripleSampler,
+    epoch: int,
+    seed: int,
+) -> float:
+    """Take one step per batch of ``epoch`` and return the mean loss.
+
+    Raises:
+        FloatingPointError: The mean loss is not finite.
+    """
+    backbone.train()
+    # The third number keeps this stream apart from the sampler's.
+    backbone.start_epoch(np.random.default_rng([seed, epoch, 1]))
+    total = torch.zeros((), dtype=torch.float64)
+    for batch in sampler.epoch(epoch):
+        optimizer.zero_grad(set_to_none=True)
+        loss = backbone.loss(batch)
+        loss.backward()
+        optimizer.step()
+        total += loss.detach()
+    mean = float(total) / len(sampler)
+    if not np.isfinite(mean):
+        raise FloatingPointError(
+            f"the loss of epoch {epoch} is {mean}; lower the learning rate and start again."
+        )
+    return mean
+
+
+def _take(progress: Progress, record: dict, backbone: nn.Module) -> None:
+    improved = record["valid"][STOP_METRIC] > progress.best
+    progress.history.append(record)
+    if improved:
+        progress.best_epoch = progress.epoch
+        progress.best_values = {k: v.clone() for k, v in backbone.state_dict().items()}
+
+
+def _stalled(progress: Progress, config: TrainingConfig) -> bool:
+    return progress.best_epoch > 0 and progress.epoch - progress.best_epoch >= config.patience
+
+
+def _progress_bar(config: TrainingConfig, progress: Progress) -> tqdm:
+    # disable=None: silent when the output is not a terminal.
+    return tqdm(
+        total=config.max_epochs, initial=progress.epoch, unit="epoch", leave=False, disable=None
+    )
+
+
+def _show(bar: tqdm, progress: Progress) -> None:
+    last = progress.history[-1]
+    bar.set_postfix(
+        loss=f"{last['loss']:.4f}",
+        valid=f"{last['valid'][STOP_METRIC]:.4f}",
+        best=f"{progress.best:.4f}@{progress.best_epoch}",
+        refresh=False,
+    )
+    bar.update()
+
+
+@contextmanager
+def deterministic() -> Iterator[None]:
+    """Switch torch's deterministic algorithms on, and back to what they were afterwards."""
+    before = torch.are_deterministic_algorithms_enabled()
+    fill = torch.utils.deterministic.fill_uninitialized_memory
+    torch.use_deterministic_algorithms(True)
+    # Nothing here reads uninitialised memory; filling it with NaN would only cost time.
+    torch.utils.deterministic.fill_uninitialized_memory = False
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(before)
+        torch.utils.deterministic.fill_uninitialized_memory = fill
+
+
+def save_checkpoint(
+    path: Path,
+    backbone: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    progress: Progress,
+    run_digest: str,
+) -> None:
+    """Write all that training needs to go on, as one safetensors file, whole or not at all."""
+    tensors = {f"model.{k}": v for k, v in backbone.state_dict().items()}
+    tensors |= {f"best.{k}": v for k, v in progress.best_values.items()}
+    for index, state in optimizer.state_dict()["state"].items():
+        tensors |= {f"optimizer.{index}.{k}": v for k, v in state.items()}
+    position = {"history": progress.history, "best_epoch": progress.best_epoch}
+    metadata = {
+        "progress": json.dumps(position),
+        "run": run_digest,
+        "sha256": digest_of(tensors),
+    }
+    write_tensors(path, tensors, metadata)
+
+
+def load_checkpoint(
+    path: Path, backbone: nn.Module, optimizer: torch.optim.Optimizer, run_digest: str
+) -> Progress:
+    """Restore model and optimizer in place, and return how far training had come.
+
+    Raises:
+        InputError: The file is cut, a byte was flipped, or it belongs to another run.
+    """
+    tensors, metadata = read_tensors(path)
+    remedy = f"Remove {path} to start again."
+    if metadata.get("sha256") != digest_of(tensors):
+        raise InputError(f"{path} must match its own sha256; got other bytes. {remedy}")
+    require(
+        metadata.get("run") == run_digest,
+        f"{path} must belong to a run with the same configuration and data",
+        f"run {metadata.get('run', '')[:12]!r}",
+        remedy,
+    )
+    groups = {prefix: _strip(tensors, prefix) for prefix in ("model.", "best.", "optimizer.")}
+    backbone.load_state_dict(groups["model."])
+    state: dict[int, dict[str, Tensor]] = {}
+    for name, value in groups["optimizer."].items():
+        index, key = name.split(".")
+        state.setdefault(int(index), {})[key] = value
+    optimizer.load_state_dict(
+        {"state": state, "param_groups": optimizer.state_dict()["param_groups"]}
+    )
+    return Progress(**json.loads(metadata["progress"]), best_values=groups["best."])
+
+
+def _strip(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
