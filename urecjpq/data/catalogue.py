@@ -30,9 +30,11 @@ class Features:
 class Neighbours:
     """The ``k`` items nearest to each item, best first, usually the item itself included.
 
+    A filter that drops items leaves some with fewer than ``k``: their rows end in −1.
+
     Args:
-        item_ids: Rows of the neighbours, int32, shape ``(num_items, k)``.
-        similarities: Cosine similarities, float32, shape ``(num_items, k)``.
+        item_ids: Rows of the neighbours, int32, shape ``(num_items, k)``; −1 where there is none.
+        similarities: Cosine similarities, float32, shape ``(num_items, k)``; 0 where there is none.
     """
 
     item_ids: np.ndarray
@@ -46,7 +48,7 @@ class Interactions:
     Args:
         users: User rows, int32, shape ``(n,)``.
         items: Item rows, int32, shape ``(n,)``.
-        partitions: Positions in `PARTITIONS`, int8, shape ``(n,)``; None before a partition is drawn.
+        partitions: Positions in `PARTITIONS`, int8, shape ``(n,)``; None before they are drawn.
         timestamps: Seconds since 1970, int64, shape ``(n,)``, or None.
         ratings: As in the source, float32, shape ``(n,)``, or None.
     """
@@ -62,8 +64,8 @@ class Interactions:
 
     def select(self, rows: np.ndarray) -> "Interactions":
         """Return the interactions at ``rows`` (positions or a mask)."""
-        columns = {k: None if v is None else v[rows] for k, v in vars(self).items()}
-        return Interactions(**columns)
+        given = {name: column for name, column in vars(self).items() if column is not None}
+        return Interactions(**{name: column[rows] for name, column in given.items()})
 
 
 @dataclass(frozen=True)
@@ -161,3 +163,8 @@ class Catalogue:
     def with_interactions(self, interactions: Interactions) -> "Catalogue":
         """Return the same catalogue with other interactions (a new partition, say)."""
         return replace(self, interactions=interactions)
+
+    def with_partitions(self, labels: np.ndarray) -> "Catalogue":
+        """Return the same catalogue with these positions in `PARTITIONS`, one per interaction."""
+        partitions = labels.astype(np.int8)
+        return self.with_interactions(replace(self.interactions, partitions=partitions))

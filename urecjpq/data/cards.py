@@ -1,0 +1,204 @@
+"""Data set cards: a TOML file that says where a data set comes from and how it is read."""
+
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from urecjpq.errors import InputError, require
+
+PACKAGE = Path(__file__).parents[1]
+# Beside the package in a checkout, inside it in the wheel.
+CARD_FOLDERS = (PACKAGE.parent / "datasets", PACKAGE / "cards" / "datasets")
+
+
+def _inside(file: str) -> str:
+    """A card may come from anywhere: what it names must stay in its data folder."""
+    path = Path(file)
+    if not file or path.is_absolute() or ".." in path.parts:
+        raise ValueError("must be a path inside the data folder")
+    return file
+
+
+DataFile = Annotated[str, AfterValidator(_inside)]
+Count = Annotated[int, Field(ge=0)]
+Share = Annotated[float, Field(gt=0, lt=1)]
+
+
+class Section(BaseModel):
+    """A part of a card; unknown keys are refused, so that a typing error is not a default."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Files(Section):
+    """Files of the data folder. The maps are those of `read_mmrec`, ``items`` of `with_items`."""
+
+    interactions: DataFile
+    user_map: DataFile | None = None
+    item_map: DataFile | None = None
+    items: DataFile | None = None
+
+
+class Columns(Section):
+    """Names of columns: the first five for ``reader = "table"``, the others for ``files.items``."""
+
+    user: str = "user"
+    item: str = "item"
+    timestamp: str | None = None
+    rating: str | None = None
+    partition: str | None = None
+    item_id: str = "item_id"
+    title: str | None = None
+    image: str | None = None
+
+
+class Filter(Section):
+    """Arguments of `filter_k_core`, applied before the partition is drawn."""
+
+    k_users: Count = 0
+    k_items: Count = 0
+
+
+class Partition(Section):
+    """Which rule draws the partitions, and its arguments; ``given`` takes those of the file."""
+
+    method: Literal["given", "leave_one_out", "random_per_user", "by_time"]
+    valid: Share = 0.1
+    test: Share = 0.1
+    seed: Count = 0
+    drop_untrained: bool = False
+
+
+class Expected(Section):
+    """What `Catalogue.counts` must say once the card is loaded; None is not checked."""
+
+    users: Count | None = None
+    items: Count | None = None
+    interactions: Count | None = None
+    train: Count | None = None
+    valid: Count | None = None
+    test: Count | None = None
+
+
+class Generator(Section):
+    """Arguments of `generate_toy_shop`."""
+
+    num_users: Count
+    num_items: Count
+    num_interactions: Count
+    taste_strength: float
+    seed: Count
+
+
+class Card(Section):
+    """A data set card.
+
+    Args:
+        name: Name of the catalogue, and of the card's file.
+        title: What people call the data set.
+        reader: ``mmrec``, ``recbole``, ``table``, or ``toy-shop`` for the generated shop.
+        files: Paths relative to the data folder.
+        columns: Names of columns.
+        features: Feature file by modality.
+        present: Mask of the items that have content (see `read_features`), by modality.
+        neighbours: Neighbour file by modality.
+        filter: k-core.
+        partition: Rule of the partition.
+        expected: Counts to check.
+        licence: What may be done with the data.
+        citation: What to cite.
+        source: Where the data come from.
+        sha256: Sum by file, checked on load.
+        generator: Arguments of the toy shop.
+        path: The card's own file.
+    """
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9._-]*$")
+    title: str
+    reader: Literal["mmrec", "recbole", "table", "toy-shop"]
+    files: Files
+    columns: Columns = Columns()
+    features: dict[str, DataFile] = {}
+    present: dict[str, DataFile] = {}
+    neighbours: dict[str, DataFile] = {}
+    filter: Filter = Filter()
+    partition: Partition
+    expected: Expected = Expected()
+    licence: str
+    citation: str
+    source: str
+    sha256: dict[str, Annotated[str, Field(pattern="^[0-9a-f]{64}$")]] = {}
+    generator: Generator | None = None
+    path: Path
+
+    @property
+    def data_files(self) -> list[str]:
+        """Every file the card reads, relative to the data folder."""
+        named = [file for file in self.files.model_dump().values() if file is not None]
+        groups = (self.features, self.present, self.neighbours)
+        return named + [file for group in groups for file in group.values()]
+
+    @model_validator(mode="after")
+    def _agrees(self) -> "Card":
+        if (self.generator is not None) != (self.reader == "toy-shop"):
+            raise ValueError("[generator] must be there for the toy-shop reader, and only there")
+        if unread := set(self.sha256) - set(self.data_files):
+            raise ValueError(f"[sha256] must name files that the card reads; got {sorted(unread)}")
+        if unknown := set(self.present) - set(self.features):
+            raise ValueError(f"[present] must name modalities of [features]; got {sorted(unknown)}")
+        if self.reader == "mmrec" or self.reader == "toy-shop":
+            return self
+        if self.files.user_map or self.files.item_map:
+            raise ValueError(f"files.user_map and item_map are not for the {self.reader} reader")
+        return self
+
+
+def load_card(name_or_path: str | Path) -> Card:
+    """Return a card by the name of a known one, or by the path of a ``.toml`` file.
+
+    Args:
+        name_or_path: E.g. ``amazon-baby`` or ``my/shop.toml``.
+
+    Raises:
+        InputError: No such card (the message lists those there are), or the card breaks a rule.
+    """
+    path = Path(name_or_path)
+    if path.suffix != ".toml":
+        known = _known_cards()
+        require(
+            str(name_or_path) in known,
+            f"dataset must be one of {', '.join(known)}, or the path of a .toml card",
+            repr(str(name_or_path)),
+        )
+        path = known[str(name_or_path)]
+    require(path.is_file(), "dataset must be a card that exists", path)
+    return _read_card(path)
+
+
+def list_cards() -> list[Card]:
+    """Return the cards that come with the package, by name."""
+    return [_read_card(path) for path in _known_cards().values()]
+
+
+def _known_cards() -> dict[str, Path]:
+    paths = next((found for folder in CARD_FOLDERS if (found := sorted(folder.glob("*.toml")))), [])
+    return {path.stem: path for path in paths}
+
+
+def _read_card(path: Path) -> Card:
+    try:
+        content: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise InputError(f"{path} must be TOML; got {error}.") from None
+    require("path" not in content, f"{path} must not have the key path", content.get("path"))
+    try:
+        return Card(**content, path=path)
+    except ValidationError as error:
+        raise InputError(f"{path} must be a data set card; got {_wrong(error)}.") from None
+
+
+def _wrong(error: ValidationError) -> str:
+    found = [(".".join(map(str, e["loc"])), e["msg"]) for e in error.errors()]
+    return "; ".join(f"{where}: {message}" if where else message for where, message in found)
