@@ -26,7 +26,8 @@ class Column:
         """Raise an InputError about the first value that ``bad`` marks, if it marks any."""
         if bad.any():
             position = int(bad.argmax())
-            got = repr(self.values.iloc[position])
+            value = self.values.iloc[position]
+            got = repr(value) if isinstance(value, str) else value
             require(False, f"{self.where(position)}: {self.name} must {rule}", got, hint)
 
     def ids(self) -> tuple[np.ndarray, np.ndarray]:
@@ -93,9 +94,10 @@ class Column:
         """Return positions in `PARTITIONS`, int8, of labels ``0 1 2`` or ``train valid test``."""
         labels = {name: i for i, name in enumerate(PARTITIONS)}
         labels |= {str(i): i for i in labels.values()}
+        self.refuse(self.values.isna().to_numpy(bool), "not be missing")
         rows, unique = pd.factorize(self.values)
         found = pd.Series(np.asarray(unique), dtype=object).astype(str).map(labels)
-        positions = np.append(found.fillna(-1).to_numpy(np.int8), np.int8(-1))[rows]
+        positions = found.fillna(-1).to_numpy(np.int8)[rows]
         self.refuse(positions < 0, f"be 0, 1, 2 or one of {PARTITIONS}")
         return positions
 
@@ -114,8 +116,7 @@ class Table:
     def column(self, name: str) -> Column:
         """Return a column; an unknown name is refused with the names there are."""
         check_columns(self.source, [name], list(self.frame.columns))
-        position = list(self.frame.columns).index(name)
-        return Column(name, self.frame.iloc[:, position], self.where)
+        return Column(name, pd.Series(self.frame[name]), self.where)
 
     def optional(self, name: str | None) -> Column | None:
         """Return a column, or None for no name."""
@@ -123,8 +124,8 @@ class Table:
 
 
 def check_columns(source: str, wanted: list[str], there: list[str]) -> None:
-    """Raise an InputError that lists the columns there are, unless all wanted ones are there."""
-    missing = [name for name in wanted if name not in there]
-    if missing:
+    """Raise an InputError that lists the columns there are, unless each wanted one is there once."""
+    wrong = [name for name in wanted if there.count(name) != 1]
+    if wrong:
         names = ", ".join(map(str, there))
-        raise InputError(f"{source} must have the column {missing[0]!r}; got {names}.")
+        raise InputError(f"{source} must have one column {wrong[0]!r}; got {names}.")

@@ -36,8 +36,8 @@ def partition_random_per_user(
 ) -> Catalogue:
     """Return the catalogue with a random share of each user's interactions as valid and as test.
 
-    A user with n interactions gives ⌊n·share⌋ of them, but at least one to each and never all;
-    users with fewer than three keep all of them for training. Same seed, same bits.
+    A user with n interactions gives ⌊n·share⌋ of them, but at least one to each, and keeps at least
+    one; users with fewer than three keep all of them for training. Same seed, same bits.
 
     Args:
         catalogue: Partitions it may have are forgotten.
@@ -55,7 +55,7 @@ def partition_random_per_user(
     _check_shares(valid, test)
     draws = np.random.default_rng(seed).random(len(catalogue.interactions))
     position, count = _positions(catalogue, draws)
-    num_valid = _share(count, valid)
+    num_valid = np.minimum(_share(count, valid), count - 2)
     num_test = np.minimum(_share(count, test), count - 1 - num_valid)
     splittable = count >= len(PARTITIONS)
     labels = np.where(splittable & (position < num_valid + num_test), VALID, TRAIN)
