@@ -159,12 +159,11 @@ def _best(scores: torch.Tensor, k: int) -> torch.Tensor:
 
 def _best_of_tied(scores: torch.Tensor, last: torch.Tensor, k: int) -> torch.Tensor:
     """Return the k best where equals go by id; `last` is the score of the k-th place."""
-    above, level = scores > last, scores == last
-    room = k - above.sum(1, keepdim=True)
-    chosen = above | (level & (level.cumsum(1) <= room))
-    ids = chosen.nonzero()[:, 1].view(-1, k)  # ascending in each row, which the stable sort keeps
-    order = scores.gather(1, ids).sort(dim=1, descending=True, stable=True).indices
-    return ids.gather(1, order)
+    rows, ids = (scores >= last).nonzero(as_tuple=True)  # at least k a row, ids ascending
+    order = scores[rows, ids].sort(descending=True, stable=True).indices
+    order = order[rows[order].sort(stable=True).indices]
+    begins = torch.searchsorted(rows, torch.arange(len(scores), device=rows.device))
+    return ids[order][begins[:, None] + torch.arange(k, device=rows.device)]
 
 
 def _check_vectors(user_vectors: torch.Tensor, item_vectors: torch.Tensor) -> None:

@@ -18,12 +18,12 @@ def recall(hits: np.ndarray, num_relevant: np.ndarray) -> np.ndarray:
 
 def precision(hits: np.ndarray, num_relevant: np.ndarray) -> np.ndarray:
     """Return hits / K, also where fewer than K candidates exist."""
-    return np.divide(hits.sum(1), hits.shape[1])
+    return hits.sum(1) / hits.shape[1]
 
 
 def hit_rate(hits: np.ndarray, num_relevant: np.ndarray) -> np.ndarray:
     """Return 1 where at least one relevant item is listed, else 0."""
-    return hits.any(1).astype(np.float64)
+    return np.where(hits.any(1), 1.0, 0.0)
 
 
 def reciprocal_rank(hits: np.ndarray, num_relevant: np.ndarray) -> np.ndarray:
