@@ -124,7 +124,7 @@ class Table:
 
 
 def check_columns(source: str, wanted: list[str], there: list[str]) -> None:
-    """Raise an InputError that lists the columns there are, unless each wanted one is there once."""
+    """Raise an InputError that lists the columns, unless each wanted one is there once."""
     wrong = [name for name in wanted if there.count(name) != 1]
     if wrong:
         names = ", ".join(map(str, there))
