@@ -1,5 +1,9 @@
 """Truncated SVD of user–item matrices: the factors that codes are taken from."""
 
+import os
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 from typing import Literal, NamedTuple, get_args
 
 import numpy as np
@@ -11,7 +15,10 @@ from urecjpq.errors import require
 
 Rotation = Literal["none", "balance", "random"]
 
-OVERSAMPLING = 16
+TOLERANCE = 1e-3
+"""Largest relative error of a squared singular value's residual; the values err by its square."""
+MAX_RESTARTS = 50
+PARALLEL_PAIRS = 200_000
 DENSE_SIDE = 1000
 """Up to this many rows on the smaller side, the Gram matrix is decomposed exactly."""
 
@@ -67,15 +74,13 @@ class Factors(NamedTuple):
         stretch = np.zeros_like(self.singular_values)
         present = self.singular_values > 0
         stretch[present] = scale * self.singular_values[present] ** power
-        users, items = self.user_factors * stretch, self.item_factors * stretch
+        turn = np.diag(stretch)
         if rotate == "balance":
-            order = balanced_order(stretch**2, code_length)
-            return users[:, order], items[:, order]
+            turn = turn[:, balanced_order(stretch**2, code_length)]
         if rotate == "random":
-            turn = _random_rotation(len(stretch), seed)
-            with threadpool_limits(1):
-                return users @ turn, items @ turn
-        return users, items
+            turn = turn @ _random_rotation(len(stretch), seed)
+        with threadpool_limits(1):
+            return self.user_factors @ turn, self.item_factors @ turn
 
 
 def normalised_factors(interactions: csr_matrix, rank: int, seed: int = 0) -> Factors:
@@ -127,16 +132,17 @@ def truncated_svd(matrix: csr_matrix, rank: int, seed: int = 0) -> Factors:
     )
     # Always with the smaller side as columns: a matrix and its transpose take the same path.
     wide = num_users < num_items
-    tall = csr_matrix(matrix.T if wide else matrix, dtype=np.float32)
+    tall = csr_matrix(matrix.T if wide else matrix, dtype=np.float64)
     tall.sum_duplicates()
     turned = csr_matrix(tall.T)
     turned.sort_indices()
-    with threadpool_limits(1):
-        if smaller <= max(DENSE_SIDE, rank + OVERSAMPLING):
+    with threadpool_limits(1), ThreadPoolExecutor(os.cpu_count()) as pool:
+        forward, backward = _RowSlices(tall, pool), _RowSlices(turned, pool)
+        if smaller <= max(DENSE_SIDE, 2 * rank):
             right = _exact_right_vectors(tall, rank)
         else:
-            right = _subspace_right_vectors(tall, turned, smaller, rank, seed)
-        left, right, values = _polish(tall, turned, right)
+            right = _lanczos_right_vectors(forward, backward, smaller, rank, seed)
+        left, right, values = _polish(forward, backward, right)
     return Factors(right, left, values) if wide else Factors(left, right, values)
 
 
@@ -181,41 +187,120 @@ def _random_rotation(size: int, seed: int) -> np.ndarray:
     return (q * np.sign(np.diag(r))).astype(np.float32)
 
 
+class _RowSlices:
+    """A sparse matrix whose slices of rows multiply side by side.
+
+    The sum of a row is the same however the rows are cut, so the bits depend on no thread count.
+    """
+
+    def __init__(self, matrix: csr_matrix, pool: ThreadPoolExecutor) -> None:
+        starts, num_rows = matrix.indptr, len(matrix.indptr) - 1
+        count = 1 if matrix.nnz < PARALLEL_PAIRS else (os.cpu_count() or 1)
+        cuts = np.searchsorted(starts[1:-1], np.linspace(0, matrix.nnz, count + 1)[1:-1])
+        self.num_columns: int = matrix.shape[1]  # type: ignore[index]
+        self.num_rows = num_rows
+        self._map = pool.map
+        self._slices = []
+        for low, high in pairwise([0, *cuts.tolist(), num_rows]):
+            pairs = slice(starts[low], starts[high])
+            parts = (
+                matrix.data[pairs],
+                matrix.indices[pairs],
+                starts[low : high + 1] - starts[low],
+            )
+            self._slices.append(csr_matrix(parts, shape=(high - low, self.num_columns)))
+
+    def __call__(self, vector: np.ndarray) -> np.ndarray:
+        wide = vector.astype(np.float64)
+        return np.concatenate(list(self._map(lambda rows: rows @ wide, self._slices)))
+
+    def columns(self, vectors: Iterable[np.ndarray], count: int) -> np.ndarray:
+        # One vector at a time: it fits in the cache, a block of sixty-four does not.
+        images = np.empty((self.num_rows, count), dtype=np.float32)
+        for column, vector in enumerate(vectors):
+            images[:, column] = self(vector)
+        return images
+
+
 def _exact_right_vectors(tall: csr_matrix, rank: int) -> np.ndarray:
-    gram = (tall.T.astype(np.float64) @ tall.astype(np.float64)).toarray()
-    return np.linalg.eigh(gram)[1][:, ::-1][:, :rank].astype(np.float32)
+    return np.linalg.eigh((tall.T @ tall).toarray())[1].T[::-1][:rank]
 
 
-def _subspace_right_vectors(
-    tall: csr_matrix, turned: csr_matrix, size: int, rank: int, seed: int
+def _lanczos_right_vectors(
+    forward: _RowSlices, backward: _RowSlices, size: int, rank: int, seed: int
 ) -> np.ndarray:
+    """Thick-restart Lanczos on ``AᵀA`` with full reorthogonalisation; rows are the vectors."""
     rng = np.random.default_rng(seed)
-    block: np.ndarray = rng.standard_normal((size, rank + OVERSAMPLING), dtype=np.float32)
-    for _ in range(8):
-        block = np.linalg.qr(block)[0]
-        block = turned @ (tall @ block)
-    block = np.linalg.qr(block)[0]
-    image = tall @ block
-    turn = np.linalg.eigh((image.T @ image).astype(np.float64))[1][:, ::-1]
-    return (block @ turn[:, :rank].astype(np.float32)).astype(np.float32)
+    width = min(max(2 * rank, rank + 24), size)
+    kept = rank + (width - rank) // 4
+    basis = np.zeros((width + 1, size), dtype=np.float32)
+    basis[0] = _unit(rng.standard_normal(size, dtype=np.float32))
+    projected = np.zeros((width, width))
+    start = 0
+    for _ in range(MAX_RESTARTS):
+        residual = 0.0
+        for step in range(start, width):
+            image = backward(forward(basis[step])).astype(np.float32)
+            known = basis[: step + 1]
+            weights = _orthogonalise(image, known)
+            projected[step, : step + 1] = projected[: step + 1, step] = weights
+            residual = float(np.linalg.norm(image))
+            if residual <= 1e-6 * projected.diagonal().max():
+                # The space is closed: go on in a fresh direction that is not coupled to it.
+                residual = 0.0
+                image = _unit(rng.standard_normal(size, dtype=np.float32))
+                _orthogonalise(image, known)
+            basis[step + 1] = _unit(image)
+        values, turn = np.linalg.eigh(projected)
+        values, turn = values[::-1], turn[:, ::-1]
+        basis[:kept] = turn[:, :kept].T.astype(np.float32) @ basis[:width]
+        errors = residual * np.abs(turn[-1, :rank])
+        if (errors <= TOLERANCE * np.maximum(values[:rank], 1e-6 * values[0])).all():
+            break
+        basis[kept] = basis[width]
+        projected[:] = 0
+        projected[range(kept), range(kept)] = values[:kept]
+        start = kept
+    return basis[:rank]
+
+
+def _orthogonalise(vector: np.ndarray, known: np.ndarray) -> np.ndarray:
+    # Twice is enough: a second pass removes what rounding left of the first.
+    weights = known @ vector
+    vector -= weights @ known
+    correction = known @ vector
+    vector -= correction @ known
+    return weights + correction
 
 
 def _polish(
-    tall: csr_matrix, turned: csr_matrix, right: np.ndarray
+    forward: _RowSlices, backward: _RowSlices, right: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     # Both sides end as a product with the sparse matrix: equal rows get equal bits, empty ones 0.
-    left, values = _unit_columns(tall @ right)
-    right, values = _unit_columns(turned @ left)
-    left, values = _unit_columns(tall @ right)
+    left = forward.columns(right, len(right))
+    _normalise(left)
+    right = backward.columns(left.T, left.shape[1])
+    values = _normalise(right)
     order = np.argsort(-values, kind="stable")
     left, right, values = left[:, order], right[:, order], values[order]
-    absent = values <= 1e-5 * values.max()
-    left[:, absent], right[:, absent], values[absent] = 0, 0, 0
-    skew = (left.astype(np.float64) ** 3).sum(0) + (right.astype(np.float64) ** 3).sum(0)
-    signs = np.where(skew < 0, -1, 1).astype(np.float32)
-    return left * signs, right * signs, values
+    # Below float32's resolution of the largest value the directions are rounding only.
+    values[values <= 1e-6 * values[0]] = 0
+    skew = _sum_of_cubes(left) + _sum_of_cubes(right)
+    signs = np.where(skew < 0, -1, 1) * (values > 0)
+    left *= signs.astype(np.float32)
+    right *= signs.astype(np.float32)
+    return left, right, values
 
 
-def _unit_columns(block: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    norms = np.sqrt(np.einsum("nr,nr->r", block, block, dtype=np.float64)).astype(np.float32)
-    return block / np.where(norms > 0, norms, 1), norms
+def _unit(vector: np.ndarray) -> np.ndarray:
+    return vector / np.linalg.norm(vector)
+
+
+def _normalise(columns: np.ndarray) -> np.ndarray:
+    norms = np.sqrt(np.einsum("nr,nr->r", columns, columns, dtype=np.float64)).astype(np.float32)
+    columns /= np.where(norms > 0, norms, 1)
+    return norms
+
+
+def _sum_of_cubes(columns: np.ndarray) -> np.ndarray:
+    return np.einsum("nr,nr,nr->r", columns, columns, columns, dtype=np.float64)

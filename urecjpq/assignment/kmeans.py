@@ -18,7 +18,7 @@ from urecjpq.errors import require
 ITERATIONS = 25
 POINTS_PER_CENTROID = 256
 """k-means trains on at most this many points per centroid, as FAISS does."""
-BLOCK_ROWS = 8192
+BLOCK_ROWS = 2048
 
 
 def assign_by_kmeans(
@@ -168,14 +168,13 @@ def _spread_start(points: np.ndarray, num_centroids: int, rng: np.random.Generat
 def _nearest(points: np.ndarray, centroids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     half_norms = 0.5 * np.einsum("bc,bc->b", centroids, centroids)
     nearest = np.empty(len(points), dtype=np.int32)
-    errors = np.empty(len(points), dtype=np.float32)
+    errors = np.einsum("nc,nc->n", points, points)
     for start in range(0, len(points), BLOCK_ROWS):
-        block = points[start : start + BLOCK_ROWS]
-        gaps = half_norms - block @ centroids.T
-        best = gaps.argmin(axis=1)
-        nearest[start : start + BLOCK_ROWS] = best
-        gap = gaps[np.arange(len(block)), best]
-        errors[start : start + BLOCK_ROWS] = 2 * gap + np.einsum("nc,nc->n", block, block)
+        rows = slice(start, start + BLOCK_ROWS)
+        gaps = points[rows] @ centroids.T
+        np.subtract(half_norms, gaps, out=gaps)
+        nearest[rows] = gaps.argmin(axis=1)
+        errors[rows] += 2 * gaps[np.arange(len(gaps)), nearest[rows]]
     return nearest, errors
 
 
