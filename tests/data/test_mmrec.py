@@ -87,8 +87,8 @@ def test_wrong_maps_are_refused(tmp_path, content, message):
 
 @pytest.mark.parametrize("name", ["copy.inter", "copy.inter.gz"])
 def test_written_catalogue_reads_the_same(tmp_path, name):
-    path = write(tmp_path, HEADER + "1\t0\t4.5\t20\t1\n0\t1\t3\t10\t0\n")
-    users = write(tmp_path, "user_id\tuserID\nNA\t1\nAlice\t0\n", "u.csv")
+    path = write(tmp_path, HEADER + "1\t0\t4.1\t20\t1\n0\t1\t3\t10\t0\n")
+    users = write(tmp_path, 'user_id\tuserID\nNA\t1\n"Al, 1\t0\n', "u.csv")
     first = read_mmrec(path, users)
     copy = tmp_path / name
     write_mmrec(first, copy)

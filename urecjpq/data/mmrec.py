@@ -1,5 +1,6 @@
 """The dialect of MMRec: ``.inter`` with numbered users and items, id maps beside it."""
 
+import csv
 import gzip
 from pathlib import Path
 
@@ -110,9 +111,9 @@ def _rows(
 
 
 def _write(path: Path, columns: dict[str, np.ndarray]) -> None:
-    # Not to_csv's own quoting and line ends: the files have no quotes, and LF on every system.
-    text = "\t".join(columns) + "\n"
-    fields = [pd.Series(values).astype(str) for values in columns.values()]
-    rows = fields[0].str.cat(fields[1:], sep="\t")
-    data = (text + "\n".join(rows) + "\n").encode()
+    # Raw ids hold no tabs and no line breaks, so nothing needs quotes.
+    text = pd.DataFrame(columns).to_csv(
+        sep="\t", index=False, lineterminator="\n", quoting=csv.QUOTE_NONE
+    )
+    data = text.encode()
     path.write_bytes(gzip.compress(data, mtime=0) if path.suffix == ".gz" else data)
