@@ -72,7 +72,7 @@ def evaluate(
     _check(user_vectors, item_vectors, catalogue, partition, ks, exclude, names)
     relevant = catalogue.matrix(partition)
     users = np.flatnonzero(np.diff(relevant.indptr))
-    require(len(users) > 0, f"partition must hold interactions, {partition} is empty", "no users")
+    require(len(users) > 0, "partition must hold interactions", f"none in {partition}")
     train = catalogue.matrix("train")
     seen = train if exclude == "train" else train + catalogue.matrix("valid")
     lists = rank_items(user_vectors, item_vectors, users, seen, max(ks)).cpu().numpy()

@@ -82,6 +82,7 @@ def user_metrics(
     unknown = sorted(set(names) - set(USER_METRICS))
     require(not unknown, f"names must be out of {', '.join(USER_METRICS)}", ", ".join(unknown))
     _check_lists(item_ids, relevant.get_shape(), ks)
+    relevant = _canonical(relevant)
     num_relevant = np.diff(relevant.indptr)
     judged = num_relevant > 0
     hits, num_relevant = find_hits(item_ids, relevant)[judged], num_relevant[judged]
@@ -90,9 +91,7 @@ def user_metrics(
 
 def find_hits(item_ids: np.ndarray, relevant: csr_matrix) -> np.ndarray:
     """Return where a ranked item is relevant to its user, bool. Shape ``(num_queries, K)``."""
-    if not relevant.has_canonical_format:
-        relevant = relevant.copy()
-        relevant.sum_duplicates()
+    relevant = _canonical(relevant)
     offsets = np.arange(len(item_ids), dtype=np.int64) * relevant.get_shape()[1]
     keys = relevant.indices + np.repeat(offsets, np.diff(relevant.indptr))
     if not len(keys):
@@ -101,6 +100,15 @@ def find_hits(item_ids: np.ndarray, relevant: csr_matrix) -> np.ndarray:
     places = np.searchsorted(keys, wanted).clip(max=len(keys) - 1)
     # -1 plus an offset is the last item of the row above, hence the second condition.
     return (keys[places] == wanted) & (item_ids >= 0)
+
+
+def _canonical(relevant: csr_matrix) -> csr_matrix:
+    """Return the matrix with sorted columns, each once, without touching the caller's."""
+    if relevant.has_canonical_format:
+        return relevant
+    relevant = relevant.copy()
+    relevant.sum_duplicates()
+    return relevant
 
 
 def list_metrics(
