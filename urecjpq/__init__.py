@@ -1,1 +1,61 @@
-"""Quantised user and item embeddings for recommender systems."""
+"""Quantised user and item embeddings for recommender systems.
+
+Names are imported when first used, so that ``import urecjpq`` (and the command line's ``--help``)
+loads neither torch nor scikit-learn.
+"""
+
+import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from urecjpq.assignment import Assignment as Assignment
+    from urecjpq.assignment import assign_by_bpr as assign_by_bpr
+    from urecjpq.assignment import assign_by_kmeans as assign_by_kmeans
+    from urecjpq.assignment import assign_by_quotient_remainder as assign_by_quotient_remainder
+    from urecjpq.assignment import assign_by_random as assign_by_random
+    from urecjpq.assignment import assign_by_svd as assign_by_svd
+    from urecjpq.compare import compare as compare
+    from urecjpq.data import load_catalogue as load_catalogue
+    from urecjpq.errors import InputError as InputError
+    from urecjpq.experiment import describe as describe
+    from urecjpq.experiment import run_experiment as run_experiment
+    from urecjpq.graphs import FREEDOM as FREEDOM
+    from urecjpq.graphs import LightGCN as LightGCN
+    from urecjpq.quantisation import quantise as quantise
+    from urecjpq.quantisation import table_memory as table_memory
+    from urecjpq.report import write_report as write_report
+    from urecjpq.runs import load_run as load_run
+    from urecjpq.tables import JPQEmbedding as JPQEmbedding
+    from urecjpq.tables import QuotientRemainderEmbedding as QuotientRemainderEmbedding
+
+_MODULES = {
+    "assignment": (
+        "Assignment",
+        "assign_by_bpr",
+        "assign_by_kmeans",
+        "assign_by_quotient_remainder",
+        "assign_by_random",
+        "assign_by_svd",
+    ),
+    "compare": ("compare",),
+    "data": ("load_catalogue",),
+    "errors": ("InputError",),
+    "experiment": ("describe", "run_experiment"),
+    "graphs": ("FREEDOM", "LightGCN"),
+    "quantisation": ("quantise", "table_memory"),
+    "report": ("write_report",),
+    "runs": ("load_run",),
+    "tables": ("JPQEmbedding", "QuotientRemainderEmbedding"),
+}
+_HOMES = {name: module for module, names in _MODULES.items() for name in names}
+__all__ = sorted(_HOMES)  # pyright: ignore[reportUnsupportedDunderAll]
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'urecjpq' has no attribute {name!r}")
+    return getattr(importlib.import_module(f"urecjpq.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return list(__all__)

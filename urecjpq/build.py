@@ -1,18 +1,18 @@
 """From a configuration to tables and a backbone."""
 
+from typing import NamedTuple
+
 import numpy as np
 import torch
 from scipy.sparse import csr_matrix
 from torch import nn
 
 from urecjpq import assignment
-from urecjpq.assignment import Assignment
 from urecjpq.config import BackboneConfig, LightGCNConfig, TableConfig
 from urecjpq.data.catalogue import Features, Neighbours
 from urecjpq.graphs import FREEDOM, LightGCN
-from urecjpq.tables import JPQEmbedding, QuotientRemainderEmbedding
+from urecjpq.tables import JPQEmbedding, QuotientRemainderEmbedding, Table
 
-Table = nn.Embedding | JPQEmbedding
 Backbone = LightGCN | FREEDOM
 
 
@@ -27,22 +27,31 @@ def build_tables(config: TableConfig, interactions: csr_matrix, seed: int) -> tu
     Raises:
         InputError: Sizes that do not fit each other or the number of users or items.
     """
-    factors = _start_factors(config, interactions, seed) if config.uses_factors else (None, None)
-    assigned = (
-        _assign(config, interactions, factors, seed) if config.kind == "jpq" else (None, None)
-    )
+    starts = _starts(config, interactions, seed)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         users, items = (
-            empty_table(config, count, codes=None if given is None else given.codes)
-            for count, given in zip(interactions.shape, assigned, strict=True)
+            _table(config, num_rows, start)
+            for num_rows, start in zip(interactions.shape, starts, strict=True)
         )
-        for parameter in (*users.parameters(), *items.parameters()):
-            nn.init.normal_(parameter, std=config.start_norm * config.embedding_dim**-0.5)
-    if config.start == "factors":
-        _start_at(users, assigned[0] or factors[0])
-        _start_at(items, assigned[1] or factors[1])
     return users, items
+
+
+class _Start(NamedTuple):
+    """Codes of a quantised table, and what its trained values start from if not at random."""
+
+    codes: np.ndarray | None = None
+    values: np.ndarray | None = None
+
+
+@torch.no_grad()
+def _table(config: TableConfig, num_rows: int, start: _Start) -> Table:
+    table = empty_table(config, num_rows, start.codes)
+    (values,) = table.parameters()
+    nn.init.normal_(values, std=config.start_norm * config.embedding_dim**-0.5)
+    if config.start == "factors" and start.values is not None:
+        values.copy_(torch.from_numpy(start.values))
+    return table
 
 
 def empty_table(config: TableConfig, num_rows: int, codes: np.ndarray | None = None) -> Table:
@@ -55,42 +64,32 @@ def empty_table(config: TableConfig, num_rows: int, codes: np.ndarray | None = N
     return JPQEmbedding(codes, config.embedding_dim, config.codebook_size)
 
 
-def _start_factors(
-    config: TableConfig, interactions: csr_matrix, seed: int
-) -> tuple[np.ndarray, np.ndarray]:
+def _starts(config: TableConfig, interactions: csr_matrix, seed: int) -> list[_Start]:
+    sizes = (config.code_length, config.codebook_size)
+    sides = (interactions.T.tocsr(), interactions)  # a strategy codes the columns
+    if config.strategy in ("svd", "bpr"):
+        assign = assignment.STRATEGIES[config.strategy]
+        return [_Start(*assign(side, *sizes, seed=seed)) for side in sides]
+    if config.strategy == "random":
+        # Different seeds, or user i and item i would get equal codes.
+        return [
+            _Start(*assignment.assign_by_random(side.shape[1], *sizes, seed=2 * seed + number))
+            for number, side in enumerate(sides)
+        ]
+    if config.strategy == "kmeans":
+        factors = _factors(config, interactions, seed)
+        return [_Start(*assignment.assign_factors(side, *sizes, seed=seed)) for side in factors]
+    if config.start == "factors":
+        return [_Start(values=side) for side in _factors(config, interactions, seed)]
+    return [_Start(), _Start()]
+
+
+def _factors(config: TableConfig, interactions: csr_matrix, seed: int) -> list[np.ndarray]:
     """Return user and item factors whose rows have the root mean square length ``start_norm``."""
     factors = assignment.normalised_factors(interactions, config.embedding_dim, seed)
-    users, items = factors.vectors(rotate="balance", code_length=config.code_length, seed=seed)
-    squares = np.square(users, dtype=np.float64).sum() + np.square(items, dtype=np.float64).sum()
-    scale = np.float32(config.start_norm * np.sqrt((len(users) + len(items)) / squares))
-    return users * scale, items * scale
-
-
-def _assign(
-    config: TableConfig, interactions: csr_matrix, factors: tuple, seed: int
-) -> tuple[Assignment, Assignment]:
-    sizes = (config.code_length, config.codebook_size)
-    if config.strategy == "kmeans":
-        users, items = (assignment.assign_factors(side, *sizes, seed=seed) for side in factors)
-    elif config.strategy == "random":
-        # Different seeds, or user i and item i would get equal codes.
-        users, items = (
-            assignment.assign_by_random(count, *sizes, seed=2 * seed + side)
-            for side, count in enumerate(interactions.shape)
-        )
-    else:
-        assign = assignment.STRATEGIES[config.strategy]
-        sides = (interactions.T.tocsr(), interactions)
-        users, items = (assign(side, *sizes, seed=seed) for side in sides)
-    return users, items
-
-
-@torch.no_grad()
-def _start_at(table: Table, start: np.ndarray | Assignment) -> None:
-    if isinstance(table, JPQEmbedding):
-        table.set_centroids(torch.from_numpy(start.centroids))
-    else:
-        table.weight.copy_(torch.from_numpy(start))
+    sides = factors.vectors(rotate="balance", code_length=config.code_length, seed=seed)
+    mean_square = np.square(np.concatenate(sides), dtype=np.float64).sum(axis=1).mean()
+    return [side * np.float32(config.start_norm / np.sqrt(mean_square)) for side in sides]
 
 
 def build_backbone(

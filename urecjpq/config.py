@@ -32,10 +32,10 @@ class TableConfig(_Config):
     kind: Literal["full", "quotient_remainder", "jpq"] = "full"
     strategy: Literal["random", "svd", "bpr", "kmeans"] | None = None
     start: Literal["random", "factors"] = "random"
-    embedding_dim: int = Field(64, ge=1)
-    code_length: int = Field(8, ge=1, le=256)
-    codebook_size: int = Field(256, ge=1)
-    start_norm: float = Field(0.1, gt=0)
+    embedding_dim: int = Field(default=64, ge=1)
+    code_length: int = Field(default=8, ge=1, le=256)
+    codebook_size: int = Field(default=256, ge=1)
+    start_norm: float = Field(default=0.1, gt=0)
     centroid_dtype: Literal["float32", "float16"] = "float32"
 
     @model_validator(mode="after")
@@ -56,8 +56,8 @@ class LightGCNConfig(_Config):
     """Arguments of `urecjpq.graphs.LightGCN`."""
 
     name: Literal["lightgcn"] = "lightgcn"
-    num_layers: int = Field(2, ge=0)
-    l2: float = Field(1e-4, ge=0)
+    num_layers: int = Field(default=2, ge=0)
+    l2: float = Field(default=1e-4, ge=0)
 
 
 class FREEDOMConfig(_Config):
@@ -65,10 +65,10 @@ class FREEDOMConfig(_Config):
 
     name: Literal["freedom"] = "freedom"
     modality_weights: dict[str, float] | None = None
-    num_layers: int = Field(2, ge=0)
-    num_item_layers: int = Field(1, ge=0)
-    edge_dropout: float = Field(0.8, ge=0, lt=1)
-    feature_weight: float = Field(1e-3, ge=0)
+    num_layers: int = Field(default=2, ge=0)
+    num_item_layers: int = Field(default=1, ge=0)
+    edge_dropout: float = Field(default=0.8, ge=0, lt=1)
+    feature_weight: float = Field(default=1e-3, ge=0)
 
 
 BackboneConfig = Annotated[LightGCNConfig | FREEDOMConfig, Field(discriminator="name")]
@@ -84,10 +84,10 @@ class TrainingConfig(_Config):
         patience: Stop after this many epochs without a better validation Recall@20.
     """
 
-    learning_rate: float = Field(1e-3, gt=0)
-    batch_size: int = Field(2048, ge=1)
-    max_epochs: int = Field(1000, ge=1)
-    patience: int = Field(20, ge=1)
+    learning_rate: float = Field(default=1e-3, gt=0)
+    batch_size: int = Field(default=2048, ge=1)
+    max_epochs: int = Field(default=1000, ge=1)
+    patience: int = Field(default=20, ge=1)
 
 
 class CatalogueReference(_Config):

@@ -9,14 +9,14 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from urecjpq.build import Backbone, Table, build_backbone, build_tables
+from urecjpq.build import Backbone, build_backbone, build_tables
 from urecjpq.config import CatalogueReference, RunConfig, TableConfig, parse_config
 from urecjpq.data.catalogue import Catalogue
 from urecjpq.errors import require
 from urecjpq.evaluation import Evaluation, evaluate
 from urecjpq.files import read_tensors, write_json, write_tensors, write_text, written_whole
 from urecjpq.runs import CHECKPOINT_FILES, graph_tensors, is_finished, verify_run, write_manifest
-from urecjpq.tables import JPQEmbedding
+from urecjpq.tables import JPQEmbedding, Table
 from urecjpq.training import Progress, train
 
 CHECKPOINT = "checkpoint.safetensors"

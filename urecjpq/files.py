@@ -88,5 +88,7 @@ def digest_of(tensors: Mapping[str, Tensor]) -> str:
     sha = hashlib.sha256()
     for name in sorted(tensors):
         sha.update(name.encode() + b"\0")
-        sha.update(tensors[name].detach().cpu().contiguous().flatten().view(torch.uint8).numpy())
+        sha.update(
+            tensors[name].detach().cpu().contiguous().flatten().view(torch.uint8).numpy().data
+        )
     return sha.hexdigest()

@@ -211,6 +211,10 @@ class _AllRows(torch.autograd.Function):
         return (table.members() @ grad).view_as(table.centroids), None
 
 
+Table = nn.Embedding | JPQEmbedding
+"""What a backbone takes for its users and for its items."""
+
+
 def sparse_csr(starts: Tensor, columns: Tensor, values: Tensor, size: tuple[int, int]) -> Tensor:
     """Return a sparse CSR tensor with checked invariants, without torch's beta-state warning."""
     import warnings

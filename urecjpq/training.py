@@ -6,12 +6,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from tqdm import tqdm
 
+from urecjpq.build import Backbone
 from urecjpq.config import TrainingConfig
 from urecjpq.data.catalogue import Catalogue
 from urecjpq.errors import InputError, require
@@ -46,7 +48,7 @@ class Progress:
 
 
 def train(
-    backbone: nn.Module,
+    backbone: Backbone,
     catalogue: Catalogue,
     config: TrainingConfig,
     seed: int,
@@ -93,7 +95,7 @@ def train(
 
 
 def _run_epoch(
-    backbone: nn.Module,
+    backbone: Backbone,
     optimizer: torch.optim.Optimizer,
     sampler: TripleSampler,
     catalogue: Catalogue,
@@ -105,8 +107,8 @@ def _run_epoch(
     trained = time.perf_counter()
     backbone.eval()
     with torch.no_grad():
-        vectors = backbone.vectors()
-    valid = evaluate(*vectors, catalogue, "valid", ks=(20,), names=("recall", "ndcg")).metrics
+        users, items = backbone.vectors()
+    valid = evaluate(users, items, catalogue, "valid", ks=(20,), names=("recall", "ndcg")).metrics
     done = time.perf_counter()
     return {
         "epoch": epoch,
@@ -118,7 +120,7 @@ def _run_epoch(
 
 
 def train_epoch(
-    backbone: nn.Module,
+    backbone: Backbone,
     optimizer: torch.optim.Optimizer,
     sampler: TripleSampler,
     epoch: int,
@@ -147,7 +149,7 @@ def train_epoch(
     return mean
 
 
-def _take(progress: Progress, record: dict, backbone: nn.Module) -> None:
+def _take(progress: Progress, record: dict, backbone: Backbone) -> None:
     improved = record["valid"][STOP_METRIC] > progress.best
     progress.history.append(record)
     if improved:
@@ -180,21 +182,23 @@ def _show(bar: tqdm, progress: Progress) -> None:
 @contextmanager
 def deterministic() -> Iterator[None]:
     """Switch torch's deterministic algorithms on, and back to what they were afterwards."""
+    # torch sets this flag through a property of the module, which type checkers cannot see.
+    deterministic_settings: Any = torch.utils.deterministic
     before = torch.are_deterministic_algorithms_enabled()
-    fill = torch.utils.deterministic.fill_uninitialized_memory
+    fill = deterministic_settings.fill_uninitialized_memory
     torch.use_deterministic_algorithms(True)
     # Nothing here reads uninitialised memory; filling it with NaN would only cost time.
-    torch.utils.deterministic.fill_uninitialized_memory = False
+    deterministic_settings.fill_uninitialized_memory = False
     try:
         yield
     finally:
         torch.use_deterministic_algorithms(before)
-        torch.utils.deterministic.fill_uninitialized_memory = fill
+        deterministic_settings.fill_uninitialized_memory = fill
 
 
 def save_checkpoint(
     path: Path,
-    backbone: nn.Module,
+    backbone: Backbone,
     optimizer: torch.optim.Optimizer,
     progress: Progress,
     run_digest: str,
@@ -214,7 +218,7 @@ def save_checkpoint(
 
 
 def load_checkpoint(
-    path: Path, backbone: nn.Module, optimizer: torch.optim.Optimizer, run_digest: str
+    path: Path, backbone: Backbone, optimizer: torch.optim.Optimizer, run_digest: str
 ) -> Progress:
     """Restore model and optimizer in place, and return how far training had come.
 

@@ -14,6 +14,8 @@ features, with neighbour graphs alone, the λ term is absent; items without cont
 take no part in its loss.
 """
 
+from collections.abc import Mapping
+
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -26,14 +28,15 @@ from urecjpq.graphs.features import FrozenProjection
 from urecjpq.graphs.propagation import Graph, bipartite_graph, layer_mean, neighbour_matrix
 from urecjpq.losses import bpr_loss
 from urecjpq.sampling import Triples
+from urecjpq.tables import Table
 
 
 class FREEDOM(nn.Module):
     """FREEDOM over any two tables.
 
     Args:
-        user_table: Module with a ``weight`` of shape ``(num_users, d)``.
-        item_table: Module with a ``weight`` of shape ``(num_items, d)``.
+        user_table: ``num_users`` rows of any kind.
+        item_table: ``num_items`` rows of any kind.
         interactions: Training matrix, shape ``(num_users, num_items)``.
         neighbours: Item graph of each modality, at least one.
         features: Frozen features by modality for the λ term; may be empty.
@@ -52,8 +55,8 @@ class FREEDOM(nn.Module):
 
     def __init__(
         self,
-        user_table: nn.Module,
-        item_table: nn.Module,
+        user_table: Table,
+        item_table: Table,
         interactions: csr_matrix,
         neighbours: dict[str, Neighbours],
         features: dict[str, Features] | None = None,
@@ -76,9 +79,9 @@ class FREEDOM(nn.Module):
         self.graph = self.epoch_graph = bipartite_graph(interactions)
         self.item_graph = Graph(blend(neighbours, modality_weights))
         dim = item_table.embedding_dim
-        self.projections = nn.ModuleDict(
+        self.projections: Mapping[str, FrozenProjection] = nn.ModuleDict(
             {name: FrozenProjection(given, dim) for name, given in sorted((features or {}).items())}
-        )
+        )  # pyright: ignore[reportAttributeAccessIssue]
 
     def start_epoch(self, rng: np.random.Generator) -> None:
         """Draw the user–item edges that this epoch propagates over."""
@@ -92,9 +95,8 @@ class FREEDOM(nn.Module):
         users = F.embedding(batch.users, user_vectors)
         items = F.embedding(torch.stack([batch.positives, batch.negatives]), item_vectors)
         loss = bpr_loss(users, *items)
-        for projection in self.projections.values():
-            loss = loss + self.feature_weight * projection.loss(users, batch)
-        return loss
+        penalties = [p.loss(users, batch) for p in self.projections.values()]
+        return loss + self.feature_weight * sum(penalties, start=loss.new_zeros(()))
 
     def _vectors(self, graph: Graph) -> tuple[Tensor, Tensor]:
         item_start = self.item_table.weight

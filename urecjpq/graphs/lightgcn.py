@@ -16,14 +16,15 @@ from torch import Tensor, nn
 from urecjpq.graphs.propagation import bipartite_graph, layer_mean
 from urecjpq.losses import bpr_loss, half_squared_norm
 from urecjpq.sampling import Triples
+from urecjpq.tables import Table
 
 
 class LightGCN(nn.Module):
     """LightGCN over any two tables.
 
     Args:
-        user_table: Module with a ``weight`` of shape ``(num_users, d)``.
-        item_table: Module with a ``weight`` of shape ``(num_items, d)``.
+        user_table: ``num_users`` rows of any kind.
+        item_table: ``num_items`` rows of any kind.
         interactions: Training matrix, shape ``(num_users, num_items)``.
         num_layers: Propagations, ``L``.
         l2: Weight of half the squared norm of the batch's rows before propagation.
@@ -34,8 +35,8 @@ class LightGCN(nn.Module):
 
     def __init__(
         self,
-        user_table: nn.Module,
-        item_table: nn.Module,
+        user_table: Table,
+        item_table: Table,
         interactions: csr_matrix,
         num_layers: int = 2,
         l2: float = 1e-4,

@@ -82,11 +82,16 @@ def bipartite_graph(interactions: sp.csr_matrix) -> Graph:
 
 
 def neighbour_matrix(neighbours: Neighbours) -> sp.csr_matrix:
-    """Return the neighbour lists as a directed graph in which each of the k edges weighs 1/k."""
-    num_items, k = neighbours.item_ids.shape
-    starts = np.arange(num_items + 1) * k
-    weights = np.full(num_items * k, 1.0 / k, dtype=np.float32)
-    columns = neighbours.item_ids.ravel()
+    """Return the neighbour lists as a directed graph in which the k edges of an item weigh 1/k.
+
+    Missing neighbours (id −1) are no edges, and the rest of the list shares the weight.
+    """
+    num_items = len(neighbours.item_ids)
+    known = neighbours.item_ids >= 0
+    counts = known.sum(axis=1)
+    starts = np.concatenate([[0], np.cumsum(counts)])
+    weights = np.repeat(1.0 / np.maximum(counts, 1), counts).astype(np.float32)
+    columns = neighbours.item_ids[known]
     return sp.csr_matrix((weights, columns, starts), shape=(num_items, num_items))
 
 

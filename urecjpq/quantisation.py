@@ -1,0 +1,115 @@
+"""Quantised tables inside models we have never seen, and what they save."""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import numpy as np
+from torch import Tensor, nn
+
+from urecjpq.assignment.assignment import Assignment, code_dtype
+from urecjpq.errors import require
+from urecjpq.tables import JPQEmbedding
+
+Codes = Assignment | Tensor | np.ndarray
+
+
+def quantise(module: nn.Module, codes: Mapping[str, Codes], codebook_size: int = 256) -> nn.Module:
+    """Swap named ``nn.Embedding`` tables inside ``module`` for quantised ones, in place.
+
+    A table that occurs under several names is swapped under all of them. Rows beyond the codes
+    (padding, mask) become special tokens that keep the values they have.
+
+        quantise(model, {"item_embedding": assign_by_svd(interactions, code_length=8)})
+
+    Args:
+        module: Any model.
+        codes: Codes (or an assignment) by the table's dotted name, as in ``named_modules()``.
+            Shape ``(num_rows, m)`` each; at most as many rows as the table has.
+        codebook_size: ``b`` of all given codes.
+
+    Returns:
+        ``module`` itself.
+
+    Raises:
+        InputError: No table of that name, more codes than rows, sizes that do not fit, or a weight
+            that another layer shares. Nothing has been swapped then.
+    """
+    tables = {name: m for name, m in module.named_modules() if isinstance(m, nn.Embedding)}
+    swapped: dict[nn.Module, JPQEmbedding] = {}
+    for name, given in codes.items():
+        require(name in tables, f"codes must name tables out of {sorted(tables)}", repr(name))
+        _require_own_weight(module, tables[name], name)
+        swapped[tables[name]] = _quantised(tables[name], given, codebook_size, name)
+    for parent in list(module.modules()):
+        for name, child in list(parent.named_children()):
+            if child in swapped:
+                setattr(parent, name, swapped[child])
+    return module
+
+
+def _quantised(table: nn.Embedding, given: Codes, codebook_size: int, name: str) -> JPQEmbedding:
+    codes, centroids = given if isinstance(given, Assignment) else (given, None)
+    special_tokens = table.num_embeddings - len(codes)
+    require(
+        special_tokens >= 0,
+        f"codes of {name} must have at most {table.num_embeddings} rows",
+        len(codes),
+    )
+    quantised = JPQEmbedding(codes, table.embedding_dim, codebook_size, centroids, special_tokens)
+    if special_tokens:
+        quantised.special.data.copy_(table.weight.data[len(codes) :])
+    return quantised.to(table.weight.device)
+
+
+def _require_own_weight(module: nn.Module, table: nn.Embedding, name: str) -> None:
+    sharing = [
+        owner
+        for owner, other in module.named_modules(remove_duplicate=False)
+        if other is not table and any(p is table.weight for p in other.parameters(recurse=False))
+    ]
+    require(
+        not sharing,
+        f"{name} must not share its weight with another layer",
+        sharing,
+        "Score with table.score_table or table.weight instead of the shared layer.",
+    )
+
+
+class TableMemory(NamedTuple):
+    """Bytes of one embedding table, full and quantised.
+
+    Args:
+        full_bytes: ``n · d`` numbers.
+        code_bytes: ``n · m`` sub-ids in the narrowest integer type.
+        centroid_bytes: ``b · d`` numbers.
+        percent: Quantised size as a percentage of the full one.
+    """
+
+    full_bytes: int
+    code_bytes: int
+    centroid_bytes: int
+    percent: float
+
+
+def table_memory(
+    num_rows: int,
+    embedding_dim: int = 512,
+    code_length: int = 8,
+    codebook_size: int = 256,
+    bytes_per_number: int = 4,
+) -> TableMemory:
+    """Return what a table of ``num_rows`` takes, full and quantised.
+
+    Args:
+        num_rows: Users or items, ``n``.
+        embedding_dim: ``d``.
+        code_length: ``m``.
+        codebook_size: ``b``.
+        bytes_per_number: 4 for float32, 2 for half precision.
+
+    Source: RecJPQ (arXiv:2312.06165), Table 2.
+    """
+    full = num_rows * embedding_dim * bytes_per_number
+    codes = num_rows * code_length * np.dtype(code_dtype(codebook_size)).itemsize
+    centroids = codebook_size * embedding_dim * bytes_per_number
+    return TableMemory(full, codes, centroids, 100 * (codes + centroids) / full)
