@@ -136,7 +136,7 @@ def pattern_masks() -> np.ndarray:
     grid = np.arange(SIDE * OVERSAMPLING) / OVERSAMPLING
     y, x = np.meshgrid(grid, grid, indexing="ij")
     masks = {
-        "plain": np.zeros_like(x),
+        "plain": np.zeros_like(x, dtype=bool),
         "striped": (x + y) % 11 < 5,
         "dotted": np.hypot(x % 10 - 5, y % 10 - 5) < 2.6,
         "checked": (x % 14 < 7) == (y % 14 < 7),
@@ -145,5 +145,8 @@ def pattern_masks() -> np.ndarray:
 
 
 def _average_down(layers: np.ndarray) -> np.ndarray:
-    tiles = layers.reshape(len(layers), SIDE, OVERSAMPLING, SIDE, OVERSAMPLING)
-    return tiles.mean(axis=(2, 4), dtype=np.float32)
+    # Sixteen strided sums are several times faster than one mean over two inner axes.
+    total = np.zeros((len(layers), SIDE, SIDE), dtype=np.float32)
+    for y, x in np.ndindex(OVERSAMPLING, OVERSAMPLING):
+        total += layers[:, y::OVERSAMPLING, x::OVERSAMPLING]
+    return total / OVERSAMPLING**2
