@@ -17,6 +17,8 @@ Rotation = Literal["none", "balance", "random"]
 
 TOLERANCE = 1e-3
 """Largest relative error of a squared singular value's residual; the values err by its square."""
+SMALLEST = 1e-5
+"""Singular values below this share of the largest count as zero; vectors are kept in float32."""
 MAX_RESTARTS = 50
 PARALLEL_PAIRS = 200_000
 DENSE_SIDE = 1000
@@ -39,13 +41,12 @@ class Factors(NamedTuple):
     def vectors(
         self,
         power: float = 0.5,
-        scale: float = 1.0,
         *,
         rotate: Rotation = "none",
         code_length: int = 1,
         seed: int = 0,
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Return user and item vectors ``scale · factors · σ^power · Q``.
+        """Return user and item vectors ``factors · σ^power · Q``.
 
         Both sides get the same orthogonal ``Q``, so dot products between users and items do not
         depend on it; the quantisation error does, because leading dimensions vary most. The
@@ -54,7 +55,6 @@ class Factors(NamedTuple):
 
         Args:
             power: Exponent of the singular values; at 0.5 the dot products approximate the matrix.
-            scale: Multiplies every vector.
             rotate: ``none`` leaves dimensions in the order of their singular values; ``balance``
                 deals them to the splits so that the products of their variances are about equal
                 (the eigenvalue allocation of OPQ); ``random`` turns by a random orthogonal matrix.
@@ -73,7 +73,7 @@ class Factors(NamedTuple):
         )
         stretch = np.zeros_like(self.singular_values)
         present = self.singular_values > 0
-        stretch[present] = scale * self.singular_values[present] ** power
+        stretch[present] = self.singular_values[present] ** power
         turn = np.diag(stretch)
         if rotate == "balance":
             turn = turn[:, balanced_order(stretch**2, code_length)]
@@ -278,17 +278,17 @@ def _polish(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     # Both sides end as a product with the sparse matrix: equal rows get equal bits, empty ones 0.
     left = forward.columns(right, len(right))
-    _normalise(left)
+    lengths = _normalise(left)
+    # Past the matrix' rank the image is rounding only, and its direction means nothing.
+    left[:, lengths <= SMALLEST * lengths.max()] = 0
     right = backward.columns(left.T, left.shape[1])
     values = _normalise(right)
     order = np.argsort(-values, kind="stable")
     left, right, values = left[:, order], right[:, order], values[order]
-    # Below float32's resolution of the largest value the directions are rounding only.
-    values[values <= 1e-6 * values[0]] = 0
     skew = _sum_of_cubes(left) + _sum_of_cubes(right)
-    signs = np.where(skew < 0, -1, 1) * (values > 0)
-    left *= signs.astype(np.float32)
-    right *= signs.astype(np.float32)
+    signs = np.where(skew < 0, -1, 1).astype(np.float32)
+    left *= signs
+    right *= signs
     return left, right, values
 
 

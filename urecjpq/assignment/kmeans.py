@@ -28,7 +28,6 @@ def assign_by_kmeans(
     *,
     embedding_dim: int,
     power: float = 0.5,
-    scale: float = 1.0,
     rotate: Rotation = "balance",
     seed: int = 0,
 ) -> Assignment:
@@ -46,7 +45,6 @@ def assign_by_kmeans(
         codebook_size: Centroids per split, at most the number of columns.
         embedding_dim: Length of the vectors, at most the smaller side.
         power: Exponent of the singular values.
-        scale: Multiplies the centroids; codes do not depend on it.
         rotate: How variance is spread over the splits, see `Factors.vectors`.
         seed: Of the SVD, the rotation and k-means.
 
@@ -72,10 +70,8 @@ def assign_by_kmeans(
         "Choose a smaller embedding_dim.",
     )
     factors = normalised_factors(interactions, embedding_dim, seed)
-    # Scaled at the end: rounding inside k-means then never depends on the scale.
     _, items = factors.vectors(power, rotate=rotate, code_length=code_length, seed=seed)
-    codes, centroids = assign_factors(items, code_length, codebook_size, seed=seed)
-    return Assignment(codes, None if centroids is None else centroids * np.float32(scale))
+    return assign_factors(items, code_length, codebook_size, seed=seed)
 
 
 def assign_factors(
@@ -97,6 +93,7 @@ def assign_factors(
 
     Source: Jégou et al., Product Quantization for Nearest Neighbor Search, PAMI 2011.
     """
+    require(factors.ndim == 2, "factors must be a matrix", f"shape {factors.shape}")
     num_entities, embedding_dim = factors.shape
     require_code_shape(num_entities, code_length, codebook_size)
     _require_splits(embedding_dim, code_length)
