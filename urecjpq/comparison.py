@@ -113,23 +113,20 @@ class Comparison:
         """What the table shows, left to right."""
         return (
             Column("model", "Name shared by runs that differ in the seed alone.", lambda x: x.name),
-            Column("seeds", "Trained runs averaged.", lambda x: str(len(x.seeds))),
+            Column("n", "Seeds: trained runs averaged.", lambda x: str(len(x.seeds))),
             *(Column(name, metric_meaning(name), _metric_cell(name)) for name in self.metrics),
             Column("params", "Trainable numbers.", _parameter_cell),
-            self._size("users", "user_table", "Bytes of the user table: codes and centroids."),
-            self._size("items", "item_table", "Bytes of the item table: codes and centroids."),
-            self._size("file", "checkpoint", "Bytes of the checkpoint on disk."),
-            Column("epochs", "Epochs to the best validation result.", _cell("best_epoch", "")),
+            Column("users", "Bytes of the user table.", _size_cell("user_table_bytes")),
+            Column("items", "Bytes of the item table.", _size_cell("item_table_bytes")),
+            Column("file", "Bytes of the checkpoint on disk.", self._file_cell),
+            Column("epoch", "Epoch of the best validation result.", _cell("best_epoch", "")),
             Column("time", "Seconds to that epoch.", _cell("seconds_to_best", " s")),
         )
 
-    def _size(self, title: str, name: str, meaning: str) -> Column:
-        def cell(line: Line) -> str:
-            size = line.sizes[f"{name}_bytes"]
-            before = self.baseline_of(line).sizes[f"{name}_bytes"]
-            return format_bytes(size) + (f" {change(size, before)}" if line.baseline else "")
-
-        return Column(title, meaning, cell)
+    def _file_cell(self, line: Line) -> str:
+        size = line.sizes["checkpoint_bytes"]
+        before = self.baseline_of(line).sizes["checkpoint_bytes"]
+        return format_bytes(size) + (f" {change(size, before)}" if line.baseline else "")
 
     def rows(self) -> list[list[str]]:
         """Return the cells of the table, line by line."""
@@ -217,6 +214,10 @@ def _metric_cell(name: str) -> Callable[[Line], str]:
         return f"{line.metrics[name]:.4f}{spread}{mark.ljust(3) if line.p_values else mark}"
 
     return cell
+
+
+def _size_cell(name: str) -> Callable[[Line], str]:
+    return lambda line: format_bytes(line.sizes[name])
 
 
 def _parameter_cell(line: Line) -> str:
