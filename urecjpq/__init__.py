@@ -14,13 +14,14 @@ if TYPE_CHECKING:
     from urecjpq.assignment import assign_by_quotient_remainder as assign_by_quotient_remainder
     from urecjpq.assignment import assign_by_random as assign_by_random
     from urecjpq.assignment import assign_by_svd as assign_by_svd
-    from urecjpq.compare import compare as compare
+    from urecjpq.compare import compare_runs as compare_runs
     from urecjpq.data import load_catalogue as load_catalogue
     from urecjpq.errors import InputError as InputError
     from urecjpq.experiment import describe as describe
     from urecjpq.experiment import run_experiment as run_experiment
     from urecjpq.graphs import FREEDOM as FREEDOM
     from urecjpq.graphs import LightGCN as LightGCN
+    from urecjpq.grid import run_grid as run_grid
     from urecjpq.quantisation import quantise as quantise
     from urecjpq.quantisation import table_memory as table_memory
     from urecjpq.report import write_report as write_report
@@ -37,11 +38,12 @@ _MODULES = {
         "assign_by_random",
         "assign_by_svd",
     ),
-    "compare": ("compare",),
+    "compare": ("compare_runs",),
     "data": ("load_catalogue",),
     "errors": ("InputError",),
     "experiment": ("describe", "run_experiment"),
     "graphs": ("FREEDOM", "LightGCN"),
+    "grid": ("run_grid",),
     "quantisation": ("quantise", "table_memory"),
     "report": ("write_report",),
     "runs": ("load_run",),

@@ -125,6 +125,18 @@ class RunConfig(_Config):
         return hashlib.sha256(self.to_json().encode()).hexdigest()
 
 
+TABLES = {
+    "full": TableConfig(),
+    "full-factors": TableConfig(start="factors"),
+    "quotient-remainder": TableConfig(kind="quotient_remainder"),
+    "jpq-random": TableConfig(kind="jpq", strategy="random"),
+    "jpq-svd": TableConfig(kind="jpq", strategy="svd"),
+    "jpq-bpr": TableConfig(kind="jpq", strategy="bpr"),
+    "jpq-kmeans": TableConfig(kind="jpq", strategy="kmeans", start="factors"),
+}
+"""The tables that recipes compare, by the name they carry in run folders and reports."""
+
+
 def parse_config(text: str, source: str) -> RunConfig:
     """Return the configuration in ``text``, or refuse it by the name of its ``source``.
 
@@ -134,6 +146,11 @@ def parse_config(text: str, source: str) -> RunConfig:
     try:
         return RunConfig.model_validate_json(text)
     except ValidationError as error:
-        first = error.errors()[0]
-        field = ".".join(map(str, first["loc"])) or "the file"
-        raise InputError(f"{source}: {field}: {first['msg']}; got {first['input']!r}.") from None
+        raise refuse_field(error, source) from None
+
+
+def refuse_field(error: ValidationError, source: str) -> InputError:
+    """Return the first thing that pydantic found wrong in ``source``, as one line."""
+    first = error.errors()[0]
+    field = ".".join(map(str, first["loc"])) or "all of it"
+    return InputError(f"{source}: {field}: {first['msg']}; got {first['input']!r}.")

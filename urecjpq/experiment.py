@@ -12,6 +12,7 @@ from torch import Tensor
 from urecjpq.build import Backbone, build_backbone, build_tables
 from urecjpq.config import CatalogueReference, RunConfig, TableConfig, parse_config
 from urecjpq.data.catalogue import Catalogue
+from urecjpq.environment import environment
 from urecjpq.errors import require
 from urecjpq.evaluation import Evaluation, evaluate
 from urecjpq.files import read_tensors, write_json, write_tensors, write_text, written_whole
@@ -32,7 +33,12 @@ def describe(catalogue: Catalogue, **choices) -> RunConfig:
 
 
 def run_experiment(
-    catalogue: Catalogue, config: RunConfig, folder: Path | str, *, resume: bool = False
+    catalogue: Catalogue,
+    config: RunConfig,
+    folder: Path | str,
+    *,
+    resume: bool = False,
+    show_progress: bool = True,
 ) -> Path:
     """Train and evaluate one model and leave a finished run folder.
 
@@ -42,6 +48,7 @@ def run_experiment(
         folder: Where the run goes; made if absent.
         resume: Go on with an unfinished run of the same configuration, and leave a finished one
             as it is.
+        show_progress: Draw a progress bar where the output is a terminal.
 
     Returns:
         The folder.
@@ -62,7 +69,13 @@ def run_experiment(
     # Only now that everything fits: a refused configuration leaves no folder with a run in it.
     write_text(folder / "config.json", config.to_json())
     progress = train(
-        backbone, catalogue, config.training, config.seed, folder / CHECKPOINT, config.digest
+        backbone,
+        catalogue,
+        config.training,
+        config.seed,
+        folder / CHECKPOINT,
+        config.digest,
+        show_progress=show_progress,
     )
     round_centroids(tables, config.tables)
     save_run(folder, config, catalogue, backbone, progress)
@@ -172,6 +185,7 @@ def _write_results(
             "seconds": round(sum(seconds), 3),
             "seconds_to_best": round(sum(seconds[: progress.best_epoch]), 3),
         },
+        "environment": {**environment(), "threads": torch.get_num_threads()},
     }
     write_json(folder / "metrics.json", metrics)
     write_text(folder / "README.md", model_card(config, metrics))

@@ -55,6 +55,7 @@ def train(
     checkpoint: Path | None = None,
     run_digest: str = "",
     save_every: float = 10.0,
+    show_progress: bool = True,
 ) -> Progress:
     """Train until validation Recall@20 stops rising, and leave the best values in ``backbone``.
 
@@ -69,6 +70,7 @@ def train(
         checkpoint: Where to keep the state between epochs; continued from if it exists.
         run_digest: Identifies the run; a checkpoint of another run is refused.
         save_every: Seconds between two checkpoints, at least; 0 saves after every epoch.
+        show_progress: Draw a progress bar where the output is a terminal.
 
     Raises:
         InputError: No validation items, or a checkpoint that is damaged or of another run.
@@ -80,7 +82,7 @@ def train(
         progress = load_checkpoint(checkpoint, backbone, optimizer, run_digest)
     sampler = TripleSampler(catalogue.matrix("train"), config.batch_size, seed)
     last_save = time.monotonic()
-    with deterministic(), _progress_bar(config, progress) as bar:
+    with deterministic(), _progress_bar(config, progress, show_progress) as bar:
         while progress.epoch < config.max_epochs and not _stalled(progress, config):
             record = _run_epoch(backbone, optimizer, sampler, catalogue, progress.epoch + 1, seed)
             _take(progress, record, backbone)
@@ -161,10 +163,14 @@ def _stalled(progress: Progress, config: TrainingConfig) -> bool:
     return progress.best_epoch > 0 and progress.epoch - progress.best_epoch >= config.patience
 
 
-def _progress_bar(config: TrainingConfig, progress: Progress) -> tqdm:
+def _progress_bar(config: TrainingConfig, progress: Progress, show: bool) -> tqdm:
     # disable=None: silent when the output is not a terminal.
     return tqdm(
-        total=config.max_epochs, initial=progress.epoch, unit="epoch", leave=False, disable=None
+        total=config.max_epochs,
+        initial=progress.epoch,
+        unit="epoch",
+        leave=False,
+        disable=None if show else True,
     )
 
 

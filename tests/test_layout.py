@@ -1,0 +1,76 @@
+"""What is packaged: no package of a borrowed name, and a wheel that works on its own."""
+
+import os
+import subprocess
+import sys
+import sysconfig
+import venv
+from pathlib import Path
+
+import pytest
+
+from urecjpq.testing import REPOSITORY
+
+
+@pytest.mark.parametrize("folder", ["encoders", "datasets", "recipes"])
+def test_folder_is_not_a_package(folder):
+    # A package called "datasets" would hide Hugging Face's from transformers.
+    assert (REPOSITORY / folder).is_dir()
+    assert list((REPOSITORY / folder).rglob("__init__.py")) == []
+
+
+@pytest.fixture(scope="module")
+def wheel_python(tmp_path_factory) -> Path:
+    """Python of a fresh environment that holds the wheel; dependencies come from this one."""
+    folder = tmp_path_factory.mktemp("wheel")
+    build = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", folder]
+    subprocess.run([*build, REPOSITORY], check=True, capture_output=True)
+    (wheel,) = folder.glob("*.whl")
+    venv.create(folder / "env", with_pip=False)
+    python = folder / "env" / "bin" / "python"
+    paths = {"base": str(folder / "env"), "platbase": str(folder / "env")}
+    site = Path(sysconfig.get_path("purelib", vars=paths))
+    install = [sys.executable, "-m", "pip", "install", "--no-deps", "--quiet", "--target", site]
+    subprocess.run([*install, wheel], check=True, capture_output=True)
+    # A path listed in a .pth file is searched, but its own .pth files (our editable install among
+    # them) are not read.
+    (site / "dependencies.pth").write_text(sysconfig.get_path("purelib") + "\n")
+    return python
+
+
+def run_in_empty_folder(python: Path, folder: Path, *arguments: str) -> str:
+    environment = {**os.environ, "URECJPQ_HOME": str(folder / "cache"), "OMP_NUM_THREADS": "1"}
+    environment.pop("PYTHONPATH", None)
+    (folder / "empty").mkdir(exist_ok=True)
+    result = subprocess.run(
+        [python, *arguments],
+        cwd=folder / "empty",
+        env=environment,
+        capture_output=True,
+        text=True,
+    )
+    assert result.returncode == 0, result.stderr
+    return result.stdout
+
+
+def test_wheel_has_the_cards(wheel_python, tmp_path):
+    code = "import urecjpq; print(urecjpq.__file__)"
+    place = run_in_empty_folder(wheel_python, tmp_path, "-c", code)
+    assert str(wheel_python.parents[1]) in place
+    listed = run_in_empty_folder(wheel_python, tmp_path, "-m", "urecjpq.cli", "datasets")
+    cards = sorted(path.stem for path in (REPOSITORY / "datasets").glob("*.toml"))
+    assert len(cards) >= 5
+    assert sorted(line.split()[0] for line in listed.splitlines()) == cards
+    code = "from urecjpq.encoding import list_encoders; print(len(list_encoders()))"
+    encoders = len(list((REPOSITORY / "encoders").glob("*.toml")))
+    assert int(run_in_empty_folder(wheel_python, tmp_path, "-c", code)) == encoders
+
+
+def test_wheel_trains_and_recommends(wheel_python, tmp_path):
+    train = ["train", "toy-shop", "--out", "run", "--encoder", "tfidf", "--backbone", "freedom"]
+    small = ["--set", "training.max_epochs=1", "--set", "tables.codebook_size=32"]
+    out = run_in_empty_folder(wheel_python, tmp_path, "-m", "urecjpq.cli", *train, *small)
+    assert "Run: run" in out
+    recommend = ["recommend", "run", "U0007"]
+    best = run_in_empty_folder(wheel_python, tmp_path, "-m", "urecjpq.cli", *recommend)
+    assert len(best.splitlines()) == 10

@@ -1,0 +1,158 @@
+"""The command line. Rooms are imported inside the commands, so ``--help`` answers at once."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from urecjpq.errors import InputError
+
+app = typer.Typer(
+    help="Quantised user and item embeddings for recommender systems.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+Card = Annotated[str, typer.Argument(help="Name of a data-set card, or the path of your own.")]
+Data = Annotated[Path | None, typer.Option(help="Folder with the files that the card names.")]
+RunFolder = Annotated[Path, typer.Argument(help="Folder of a finished run.")]
+Threads = Annotated[int | None, typer.Option(help="Threads of torch; the bits do not change.")]
+
+
+@app.command()
+def demo(
+    out: Annotated[Path, typer.Option(help="Folder for the runs.")] = Path("runs/demo"),
+    workers: Annotated[int, typer.Option(help="Runs side by side.")] = 2,
+) -> None:
+    """Train full and quantised recommenders on a generated toy shop and compare them."""
+    from urecjpq.demo import run_demo
+
+    run_demo(out, workers)
+
+
+@app.command()
+def train(
+    card: Card,
+    out: Annotated[Path, typer.Option(help="Folder of the run.")],
+    data: Data = None,
+    backbone: Annotated[str, typer.Option(help="lightgcn or freedom.")] = "lightgcn",
+    tables: Annotated[
+        str, typer.Option(help="full, jpq-kmeans, …: see the README.")
+    ] = "jpq-kmeans",
+    seed: Annotated[int, typer.Option(help="Of codes, start values and batches.")] = 0,
+    encoder: Annotated[
+        list[str] | None, typer.Option(help="Frozen encoder to describe items with; repeatable.")
+    ] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="FIELD=VALUE, e.g. training.max_epochs=50; repeatable."),
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with an unfinished run.")] = False,
+    threads: Threads = None,
+) -> None:
+    """Train one model and leave a run folder."""
+    from urecjpq.commands import train_run
+
+    _set_threads(threads)
+    folder = train_run(card, out, data, backbone, tables, seed, encoder, settings, resume)
+    typer.echo((folder / "README.md").read_text(encoding="utf-8").split("---\n", 2)[2])
+    typer.echo(f"Run: {folder}")
+
+
+@app.command()
+def evaluate(
+    run: RunFolder,
+    card: Annotated[
+        str | None, typer.Option(help="Card, if not the one of the run's name.")
+    ] = None,
+    data: Data = None,
+    partition: Annotated[str, typer.Option(help="valid or test.")] = "test",
+    exclude: Annotated[str, typer.Option(help="train or train+valid.")] = "train",
+    threads: Threads = None,
+) -> None:
+    """Rank all items for every user of a partition and print the metrics."""
+    from urecjpq.commands import evaluate_run
+
+    _set_threads(threads)
+    for name, value in evaluate_run(run, card, data, partition, exclude).items():
+        typer.echo(f"{name:<24}{value:.4f}")
+
+
+@app.command()
+def compare(
+    runs: Annotated[list[Path], typer.Argument(help="Folders of finished runs.")],
+    out: Annotated[Path | None, typer.Option(help="HTML page to write, JSON beside it.")] = None,
+    baseline: Annotated[str | None, typer.Option(help="Name of the run to test against.")] = None,
+) -> None:
+    """Print finished runs side by side, and write a report page."""
+    from urecjpq.compare import compare as compare_runs
+    from urecjpq.report import write_report
+
+    comparison = compare_runs(runs, baseline)
+    typer.echo(comparison.to_text())
+    if out is not None:
+        typer.echo(f"Report: {write_report(comparison, out)}")
+
+
+@app.command()
+def recommend(
+    run: RunFolder,
+    user: Annotated[str, typer.Argument(help="Raw user id.")],
+    k: Annotated[int, typer.Option("-k", help="How many items.")] = 10,
+    threads: Threads = None,
+) -> None:
+    """Print the best items for a user, leaving out the user's training items."""
+    from urecjpq.runs import load_run
+
+    _set_threads(threads)
+    best = load_run(run).recommend(user, k)
+    for place, row in enumerate(best.itertuples(index=False), start=1):
+        typer.echo(f"{place:>3}  {row.score:8.4f}  {row.item_id}  {row.title}".rstrip())
+
+
+@app.command()
+def datasets() -> None:
+    """List the data-set cards."""
+    from urecjpq.data import list_cards
+
+    for card in list_cards():
+        expected = card.expected
+        size = f"{expected.users:,} × {expected.items:,} × {expected.interactions:,}"
+        typer.echo(f"{card.name:<16}{size:<30}{card.title}")
+
+
+def _set_threads(threads: int | None) -> None:
+    if threads is not None:
+        import torch
+
+        torch.set_num_threads(threads)
+
+
+def main() -> None:
+    """Run the command line; what the user can mend is one line on stderr and exit status 2."""
+    try:
+        status = app(standalone_mode=False)
+    except (InputError, OSError, FloatingPointError, typer.Abort) as error:
+        _refuse(str(error))
+    except KeyboardInterrupt:
+        _refuse("interrupted; the same command with --resume goes on from the last epoch.", 130)
+    except Exception as error:
+        # typer's own refusals (an unknown option, a missing argument) carry a format_message.
+        format_message = getattr(error, "format_message", None)
+        if format_message is None:
+            raise
+        _refuse(f"{format_message()} Try urecjpq --help.")
+    else:
+        sys.exit(status)
+
+
+def _refuse(message: str, status: int = 2) -> None:
+    typer.echo(f"urecjpq: {' '.join(message.split())}", err=True)
+    sys.exit(status)
+
+
+if __name__ == "__main__":
+    main()

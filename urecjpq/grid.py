@@ -1,0 +1,71 @@
+"""Many runs on one catalogue, side by side, going on where an earlier call stopped."""
+
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from multiprocessing import get_context
+from pathlib import Path
+
+import torch
+from tqdm import tqdm
+
+from urecjpq.config import RunConfig
+from urecjpq.data.catalogue import Catalogue
+from urecjpq.errors import require
+from urecjpq.experiment import run_experiment
+
+# What a worker process works on; set once per worker instead of travelling with every run.
+_catalogue: Catalogue | None = None
+
+
+def run_grid(
+    catalogue: Catalogue, configs: Sequence[RunConfig], folder: Path | str, workers: int = 2
+) -> list[Path]:
+    """Run all ``configs``, each in ``folder/<name>-<seed>``; finished ones are left as they are.
+
+    Every worker is a process with one thread: runs do not share a step, so this is the best use
+    of the cores, and a run's bits do not depend on the number of threads.
+
+    Args:
+        catalogue: The data of all runs.
+        configs: See `urecjpq.describe`; name and seed must tell them apart.
+        folder: Made if absent.
+        workers: Processes, at least 1; at 1 the runs happen in this process.
+
+    Returns:
+        The run folders, in the order of ``configs``.
+
+    Raises:
+        InputError: Two configurations of equal name and seed, or one that does not fit the data.
+    """
+    require(workers >= 1, "workers must be at least 1", workers)
+    folders = [Path(folder) / f"{config.name}-{config.seed}" for config in configs]
+    require(
+        len(set(folders)) == len(folders), "configs must differ in name or seed", "two the same"
+    )
+    jobs = list(zip(configs, folders, strict=True))
+    with tqdm(total=len(jobs), unit="run", disable=None) as bar:
+        if workers == 1:
+            for config, path in jobs:
+                run_experiment(catalogue, config, path, resume=True)
+                bar.update()
+            return folders
+        # Not fork: a forked process would inherit torch's thread pool in an unknown state.
+        with ProcessPoolExecutor(
+            workers, get_context("spawn"), initializer=_start_worker, initargs=(catalogue,)
+        ) as pool:
+            for done in as_completed([pool.submit(_run, *job) for job in jobs]):
+                done.result()
+                bar.update()
+    return folders
+
+
+def _start_worker(catalogue: Catalogue) -> None:
+    global _catalogue  # noqa: PLW0603
+    _catalogue = catalogue
+    torch.set_num_threads(1)
+
+
+def _run(config: RunConfig, folder: Path) -> None:
+    if _catalogue is None:
+        raise RuntimeError("the worker was not started by run_grid")
+    run_experiment(_catalogue, config, folder, resume=True, show_progress=False)
