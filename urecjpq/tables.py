@@ -1,6 +1,7 @@
 """Embedding tables stored as codes and shared centroids, drop-in for ``torch.nn.Embedding``."""
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -44,7 +45,8 @@ class JPQEmbedding(nn.Module):
     ) -> None:
         super().__init__()
         codes = torch.as_tensor(codes)
-        require(codes.ndim == 2, "codes must have shape (num_rows, m)", tuple(codes.shape))
+        fits = codes.ndim == 2 and codes.shape[1] > 0
+        require(fits, "codes must have shape (num_rows, m)", tuple(codes.shape))
         self.code_length = codes.shape[1]
         require(
             embedding_dim % self.code_length == 0,
@@ -57,6 +59,7 @@ class JPQEmbedding(nn.Module):
         self.special_tokens = special_tokens
         self.num_embeddings = len(codes) + special_tokens
         self.register_buffer("codes", torch.empty(codes.shape, dtype=self.code_dtype))
+        self._members: _Members | None = None
         self.set_codes(codes)
         split_dim = embedding_dim // self.code_length
         self.centroids = nn.Parameter(torch.empty(self.code_length, codebook_size, split_dim))
@@ -96,7 +99,6 @@ class JPQEmbedding(nn.Module):
             "Were the codes assigned with another codebook_size?",
         )
         self.codes.copy_(codes.to(self.code_dtype))
-        self._members = None
 
     @torch.no_grad()
     def set_centroids(self, centroids: Tensor) -> None:
@@ -119,8 +121,9 @@ class JPQEmbedding(nn.Module):
 
     def _coded_rows(self, ids: Tensor) -> Tensor:
         # F.embedding gives the same gradient bits on any thread count; indexing by two arrays
-        # does not. Sub-ids are widened first because a uint8 index means a mask.
-        flat_ids = self.codes[ids].long() + self._split_offsets()
+        # does not; it refuses negative ids, and gathers codes three times as fast. Sub-ids are
+        # widened first because a uint8 index means a mask.
+        flat_ids = F.embedding(ids, self.codes).long() + self._split_offsets()
         return F.embedding(flat_ids, self.centroids.flatten(0, 1)).flatten(-2)
 
     def _split_offsets(self) -> Tensor:
@@ -138,14 +141,26 @@ class JPQEmbedding(nn.Module):
         Its product with the gradient of all rows is the gradient of all centroids; it is built
         once per set of codes. Sparse CSR, shape ``(m·b, num_rows·m)``.
         """
-        if self._members is None or self._members.device != self.codes.device:
-            flat = (self.codes.long() + self._split_offsets()).flatten()
+        kept, codes, dtype = self._members, self.codes, self.centroids.dtype
+        # The version counts changes in place, those of load_state_dict among them.
+        if (
+            kept is None
+            or kept.codes is not codes
+            or kept.version != codes._version
+            or kept.matrix.dtype != dtype
+        ):
+            flat = (codes.long() + self._split_offsets()).flatten()
             counts = torch.bincount(flat, minlength=self.code_length * self.codebook_size)
             starts = F.pad(counts.cumsum(0), (1, 0))
-            self._members = sparse_csr(
-                starts, flat.argsort(stable=True), torch.ones(len(flat)), (len(counts), len(flat))
-            )
-        return self._members
+            ones = torch.ones(len(flat), dtype=dtype, device=flat.device)
+            order = flat.argsort(stable=True)
+            matrix = sparse_csr(starts, order, ones, (len(counts), len(flat)))
+            kept = self._members = _Members(codes, codes._version, matrix)
+        return kept.matrix
+
+    def __getstate__(self) -> dict:
+        # torch can neither copy nor pickle sparse CSR tensors.
+        return self.__dict__ | {"_members": None}
 
     def score_table(self, queries: Tensor) -> Tensor:
         """Return the dot product of every query slice with every centroid.
@@ -191,6 +206,14 @@ class QuotientRemainderEmbedding(JPQEmbedding):
         self._non_persistent_buffers_set.add("codes")
 
 
+class _Members(NamedTuple):
+    """The matrix that `JPQEmbedding.members` keeps, and the codes it was made of."""
+
+    codes: Tensor
+    version: int
+    matrix: Tensor
+
+
 class _AllRows(torch.autograd.Function):
     """Every row of a table; the gradient is one sparse–dense product instead of a scatter.
 
@@ -201,12 +224,13 @@ class _AllRows(torch.autograd.Function):
     @staticmethod
     def forward(ctx, centroids: Tensor, table: JPQEmbedding) -> Tensor:
         ctx.table = table
+        ctx.save_for_backward(table.codes)  # autograd then refuses codes that change in between
         flat_ids = table.codes.long() + table._split_offsets()
         return F.embedding(flat_ids, centroids.flatten(0, 1)).flatten(-2)
 
     @staticmethod
     def backward(ctx, *grads: Tensor):
-        table = ctx.table
+        table, _ = ctx.table, ctx.saved_tensors
         grad = grads[0].reshape(-1, table.centroids.shape[-1])
         return (table.members() @ grad).view_as(table.centroids), None
 
