@@ -31,17 +31,22 @@ def quantise(module: nn.Module, codes: Mapping[str, Codes], codebook_size: int =
         ``module`` itself.
 
     Raises:
-        InputError: No table of that name, more codes than rows, sizes that do not fit, or a weight
-            that another layer shares. Nothing has been swapped then.
+        InputError: No table of that name or one named twice, more codes than rows, sizes that do
+            not fit, or a weight that another layer shares. Nothing has been swapped then.
     """
-    tables = {name: m for name, m in module.named_modules() if isinstance(m, nn.Embedding)}
+    # With duplicates, since a shared table goes by any of its names; without the model itself.
+    modules = module.named_modules(remove_duplicate=False)
+    tables = {name: m for name, m in modules if name and isinstance(m, nn.Embedding)}
+    first_name: dict[nn.Module, str] = {}
     swapped: dict[nn.Module, JPQEmbedding] = {}
     for name, given in codes.items():
         require(name in tables, f"codes must name tables out of {sorted(tables)}", repr(name))
+        other = first_name.setdefault(tables[name], name)
+        require(other == name, f"{name} must be given codes once", f"the same table as {other}")
         _require_own_weight(module, tables[name], name)
         swapped[tables[name]] = _quantised(tables[name], given, codebook_size, name)
     for parent in list(module.modules()):
-        for name, child in list(parent.named_children()):
+        for name, child in list(parent._modules.items()):  # named_children() names a child once
             if child in swapped:
                 setattr(parent, name, swapped[child])
     return module
@@ -58,7 +63,7 @@ def _quantised(table: nn.Embedding, given: Codes, codebook_size: int, name: str)
     quantised = JPQEmbedding(codes, table.embedding_dim, codebook_size, centroids, special_tokens)
     if special_tokens:
         quantised.special.data.copy_(table.weight.data[len(codes) :])
-    return quantised.to(table.weight.device)
+    return quantised.to(table.weight.device, table.weight.dtype)
 
 
 def _require_own_weight(module: nn.Module, table: nn.Embedding, name: str) -> None:

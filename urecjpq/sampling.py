@@ -32,7 +32,8 @@ class TripleSampler:
         seed: Same seed and epoch, same triples.
 
     Raises:
-        InputError: A user touched every item, so there is nothing negative to draw.
+        InputError: There is no interaction, or a user touched every item, so that there is
+            nothing negative to draw.
 
     Source: Rendle et al., BPR, UAI 2009 (arXiv:1205.2618). MMRec draws from the items that occur
     in training only and rejects in a Python loop.
@@ -40,6 +41,7 @@ class TripleSampler:
 
     def __init__(self, interactions: csr_matrix, batch_size: int, seed: int) -> None:
         require(batch_size >= 1, "batch_size must be at least 1", batch_size)
+        require(interactions.nnz > 0, "interactions must hold at least one pair", "none")
         interactions = interactions.sorted_indices()
         self.num_items = interactions.shape[1]
         degrees = np.diff(interactions.indptr)
