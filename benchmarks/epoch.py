@@ -28,6 +28,7 @@ from urecjpq.sampling import TripleSampler
 from urecjpq.training import deterministic, train_epoch
 
 BATCH_SIZE, NUM_LAYERS, DIM = 2048, 2, 64
+NAMES = ("recall", "ndcg")
 
 
 def median_seconds(work: Callable[[int], object], repeats: int) -> float:
@@ -109,9 +110,8 @@ def main(data: Path, threads: int, repeats: int) -> None:
     for name, (model, _) in models.items():
         with torch.no_grad():
             users, items = model.eval().vectors()
-        names = ("recall", "ndcg")
         seconds = median_seconds(
-            lambda _, u=users, i=items: evaluate(u, i, catalogue, "test", names=names), repeats
+            lambda _, u=users, i=items: evaluate(u, i, catalogue, "test", names=NAMES), repeats
         )
         report(f"evaluation of all users, {name}", seconds)
         report(

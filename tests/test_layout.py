@@ -48,6 +48,7 @@ def run_in_empty_folder(python: Path, folder: Path, *arguments: str) -> str:
         env=environment,
         capture_output=True,
         text=True,
+        check=False,
     )
     assert result.returncode == 0, result.stderr
     return result.stdout

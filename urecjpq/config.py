@@ -42,6 +42,11 @@ class TableConfig(_Config):
     def _consistent(self) -> "TableConfig":
         if (self.kind == "jpq") != (self.strategy is not None):
             raise ValueError("strategy must be given for kind jpq, and for no other kind")
+        if self.kind == "jpq" and self.embedding_dim % self.code_length:
+            raise ValueError(
+                f"embedding_dim must be a multiple of the code length {self.code_length}; "
+                f"got {self.embedding_dim}"
+            )
         if self.start == "factors" and not (self.kind == "full" or self.strategy == "kmeans"):
             raise ValueError("start must be random unless kind is full or strategy is kmeans")
         return self
@@ -153,4 +158,6 @@ def refuse_field(error: ValidationError, source: str) -> InputError:
     """Return the first thing that pydantic found wrong in ``source``, as one line."""
     first = error.errors()[0]
     field = ".".join(map(str, first["loc"])) or "all of it"
-    return InputError(f"{source}: {field}: {first['msg']}; got {first['input']!r}.")
+    message = first["msg"].removeprefix("Value error, ")
+    found = "" if isinstance(first["input"], dict) else f"; got {first['input']!r}"
+    return InputError(f"{source}: {field}: {message}{found}.")

@@ -60,13 +60,13 @@ def run_experiment(
     folder = Path(folder)
     if _is_done(folder, config, resume):
         return folder
-    folder.mkdir(parents=True, exist_ok=True)
     interactions = catalogue.matrix("train")
     tables = build_tables(config.tables, interactions, config.seed)
     backbone = build_backbone(
         config.backbone, tables, interactions, catalogue.neighbours, catalogue.features, config.seed
     )
     # Only now that everything fits: a refused configuration leaves no folder with a run in it.
+    folder.mkdir(parents=True, exist_ok=True)
     write_text(folder / "config.json", config.to_json())
     progress = train(
         backbone,
