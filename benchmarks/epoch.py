@@ -54,8 +54,8 @@ def our_model(catalogue, tables: str):
 def pyg_epoch(catalogue, sampler: TripleSampler) -> Callable[[int], object] | None:
     """Return one epoch of torch_geometric's LightGCN, or None where it is not installed."""
     try:
-        from torch_geometric.nn import LightGCN as PyGLightGCN
-        from torch_geometric.utils import to_torch_csr_tensor
+        from torch_geometric.nn import LightGCN as PyGLightGCN  # pyright: ignore[reportMissingImports]
+        from torch_geometric.utils import to_torch_csr_tensor  # pyright: ignore[reportMissingImports]
     except ImportError:
         return None
     train = catalogue.matrix("train").tocoo()
@@ -121,7 +121,7 @@ def main(data: Path, threads: int, repeats: int) -> None:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description="One epoch and one evaluation")
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--repeats", type=int, default=5)

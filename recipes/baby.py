@@ -45,7 +45,9 @@ def main(data: Path, out: Path, seeds: tuple[int, ...], workers: int) -> None:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(
+        description="LightGCN and FREEDOM on Amazon Baby, full and quantised"
+    )
     parser.add_argument("--data", type=Path, required=True, help="folder with the Baby files")
     parser.add_argument("--out", type=Path, default=Path("runs/baby"), help="folder for the runs")
     parser.add_argument("--seeds", type=int, nargs="+", default=SEEDS)

@@ -69,7 +69,7 @@ def make_run(root, name, seed=1, tables=JPQ, shift=0.0, **other):
 
 def test_seeds_of_one_name_become_one_line(tmp_path):
     folders = [make_run(tmp_path, "jpq", seed=seed) for seed in (3, 1, 2)]
-    (line,) = compare(folders).lines
+    (line,) = compare_runs(folders).lines
     means = [json.loads((f / "metrics.json").read_text())["test"]["ndcg@20"] for f in folders]
     assert line.seeds == (1, 2, 3)
     assert line.metrics["ndcg@20"] == pytest.approx(np.mean(means))
@@ -78,13 +78,13 @@ def test_seeds_of_one_name_become_one_line(tmp_path):
     assert line.sizes["checkpoint_bytes"] == 350_600
     assert line.per_user["ndcg@20"].mean() == pytest.approx(np.mean(means))
     assert line.history == [{"epoch": 1, "valid": {"recall@20": 0.1}}]
-    assert compare(folders[:1]).lines[0].spread == {}
+    assert compare_runs(folders[:1]).lines[0].spread == {}
 
 
 def test_p_values_are_paired_over_users_averaged_over_seeds_and_corrected(tmp_path):
     full = [make_run(tmp_path, "full", seed, FULL) for seed in (1, 2)]
     others = [make_run(tmp_path, "better", shift=0.02), make_run(tmp_path, "similar")]
-    found = compare([*full, *others])
+    found = compare_runs([*full, *others])
     assert found.num_tests == 2 * len(METRICS)
     base, better, similar = found.lines
     assert base.p_values == {} and base.baseline is None
@@ -97,7 +97,7 @@ def test_p_values_are_paired_over_users_averaged_over_seeds_and_corrected(tmp_pa
 
 
 def test_the_same_numbers_differ_by_nothing(tmp_path):
-    found = compare([make_run(tmp_path, "abc", tables=FULL), make_run(tmp_path, "xyz")])
+    found = compare_runs([make_run(tmp_path, "abc", tables=FULL), make_run(tmp_path, "xyz")])
     assert set(found.lines[1].p_values.values()) == {1.0}
 
 
@@ -111,7 +111,7 @@ def test_each_backbone_has_its_own_plain_full_baseline(tmp_path):
         make_run(tmp_path, "freedom-jpq", backbone="freedom"),
         make_run(tmp_path, "other-jpq", backbone="other"),
     ]
-    found = {line.name: line.baseline for line in compare(folders).lines}
+    found = {line.name: line.baseline for line in compare_runs(folders).lines}
     assert found == {
         "lightgcn-jpq": "lightgcn-full",
         "lightgcn-full-started": "lightgcn-full",
@@ -120,14 +120,14 @@ def test_each_backbone_has_its_own_plain_full_baseline(tmp_path):
         "freedom-jpq": "freedom-full",
         "other-jpq": "lightgcn-jpq",
     }
-    named = compare(folders, baseline="freedom-jpq")
+    named = compare_runs(folders, baseline="freedom-jpq")
     assert {line.baseline for line in named.lines} == {"freedom-jpq", None}
     assert named.num_tests == 5 * len(METRICS)
 
 
 def test_metrics_not_kept_per_user_are_shown_and_not_tested(tmp_path):
     folders = [make_run(tmp_path, "full", tables=FULL), make_run(tmp_path, "jpq")]
-    found = compare(folders, metrics=("recall@20", "coverage@20"))
+    found = compare_runs(folders, metrics=("recall@20", "coverage@20"))
     assert found.num_tests == 1
     assert list(found.lines[1].p_values) == ["recall@20"]
     assert "coverage@20" in found.to_text()
@@ -136,7 +136,7 @@ def test_metrics_not_kept_per_user_are_shown_and_not_tested(tmp_path):
 def test_text_fits_a_terminal_and_says_what_it_shows(tmp_path):
     folders = [make_run(tmp_path, "lightgcn-full", s, FULL) for s in (1, 2)]
     folders += [make_run(tmp_path, "lightgcn-jpq-kmeans-start", s, shift=0.02) for s in (1, 2)]
-    text = compare(folders).to_text()
+    text = compare_runs(folders).to_text()
     table = text.split("\n\n")[0].splitlines()
     assert max(map(len, table)) <= 155
     assert "***" in table[3] and "-93.0%" in table[3] and "%" not in table[2]
@@ -148,14 +148,16 @@ def test_text_fits_a_terminal_and_says_what_it_shows(tmp_path):
 
 def test_markdown_is_a_table_with_escaped_stars(tmp_path):
     folders = [make_run(tmp_path, "full", tables=FULL), make_run(tmp_path, "a|b", shift=0.02)]
-    lines = compare(folders).to_markdown().splitlines()
+    lines = compare_runs(folders).to_markdown().splitlines()
     assert lines[1].startswith("| --- | ---: |")
     assert lines[3].startswith("| a\\|b | 1 |") and "\\*\\*\\*" in lines[3]
     assert len({line.replace("\\|", "").count("|") for line in lines[:4]}) == 1
 
 
 def test_json_holds_every_number_and_no_nan(tmp_path):
-    found = compare([make_run(tmp_path, "full", tables=FULL), make_run(tmp_path, "jpq")]).to_json()
+    found = compare_runs(
+        [make_run(tmp_path, "full", tables=FULL), make_run(tmp_path, "jpq")]
+    ).to_json()
     assert json.loads(json.dumps(found, allow_nan=False)) == found
     assert found["lines"][1]["p_values"].keys() == set(METRICS)
     assert "per_user" not in found["lines"][0] and found["users"] == NUM_USERS
@@ -179,20 +181,20 @@ def test_runs_that_cannot_be_compared_are_refused(tmp_path, second, message):
     first = make_run(tmp_path, "jpq")
     other = make_run(tmp_path, **({"name": "other", "seed": 2} | second))
     with pytest.raises(InputError, match=message):
-        compare([first, other])
+        compare_runs([first, other])
 
 
 def test_bad_arguments_and_damaged_runs_are_refused(tmp_path):
     run = make_run(tmp_path, "jpq")
     with pytest.raises(InputError, match="folders must name at least one run; got none"):
-        compare([])
+        compare_runs([])
     with pytest.raises(InputError, match="baseline must be one of jpq; got 'full'"):
-        compare([run], baseline="full")
+        compare_runs([run], baseline="full")
     with pytest.raises(InputError, match="metrics must be among .*; got 'auc'. Known: recall@10"):
-        compare([run], metrics=("auc",))
+        compare_runs([run], metrics=("auc",))
     (run / "metrics.json").write_text("{}")
     with pytest.raises(InputError, match="metrics.json must"):
-        compare([run])
+        compare_runs([run])
 
 
 def test_numbers_are_written_with_three_digits():

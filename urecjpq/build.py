@@ -86,8 +86,10 @@ def _starts(config: TableConfig, interactions: csr_matrix, seed: int) -> list[_S
 
 def _factors(config: TableConfig, interactions: csr_matrix, seed: int) -> list[np.ndarray]:
     """Return user and item factors whose rows have the root mean square length ``start_norm``."""
-    factors = assignment.normalised_factors(interactions, config.embedding_dim, seed)
-    sides = factors.vectors(rotate="balance", code_length=config.code_length, seed=seed)
+    factors = assignment.normalised_factors(
+        interactions, config.embedding_dim, seed, smoothing=config.smoothing
+    )
+    sides = factors.vectors()
     mean_square = np.square(np.concatenate(sides), dtype=np.float64).sum(axis=1).mean()
     return [side * np.float32(config.start_norm / np.sqrt(mean_square)) for side in sides]
 

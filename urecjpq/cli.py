@@ -88,7 +88,7 @@ def compare(
     baseline: Annotated[str | None, typer.Option(help="Name of the run to test against.")] = None,
 ) -> None:
     """Print finished runs side by side, and write a report page."""
-    from urecjpq.compare import compare as compare_runs
+    from urecjpq.compare import compare_runs
     from urecjpq.report import write_report
 
     comparison = compare_runs(runs, baseline)

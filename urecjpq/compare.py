@@ -26,7 +26,7 @@ class _Run:
     per_user: dict[str, np.ndarray]
 
 
-def compare(
+def compare_runs(
     folders: Sequence[Path | str], baseline: str | None = None, metrics: Sequence[str] = METRICS
 ) -> Comparison:
     """Return finished runs side by side, every file verified first.

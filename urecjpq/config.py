@@ -25,6 +25,7 @@ class TableConfig(_Config):
         embedding_dim: ``d``.
         code_length: ``m``, divides ``embedding_dim``.
         codebook_size: ``b``.
+        smoothing: Interactions added to every degree before factors are taken.
         start_norm: Root mean square length of a row at the start, random or not.
         centroid_dtype: How trained centroids are stored; evaluation uses the stored values.
     """
@@ -35,6 +36,7 @@ class TableConfig(_Config):
     embedding_dim: int = Field(default=64, ge=1)
     code_length: int = Field(default=8, ge=1, le=256)
     codebook_size: int = Field(default=256, ge=1)
+    smoothing: float = Field(default=5.0, ge=0)
     start_norm: float = Field(default=0.1, gt=0)
     centroid_dtype: Literal["float32", "float16"] = "float32"
 
