@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import save_file
 from scipy.stats import ttest_rel
 
-from urecjpq.compare import METRICS, compare
+from urecjpq.compare import METRICS, compare_runs
 from urecjpq.comparison import change, format_bytes, metric_meaning
 from urecjpq.errors import InputError
 
