@@ -108,11 +108,26 @@ def test_power_stretches_by_the_singular_values(small):
     np.testing.assert_array_equal(factors.vectors(power=0.0)[0], factors.user_factors)
 
 
+def test_smoothing_pushes_small_separate_groups_back():
+    rng = np.random.default_rng(0)
+    crowd = rng.random((200, 50)) < 0.3
+    matrix = csr_matrix(block_diag([crowd, np.ones((2, 3))]), dtype=np.float32)
+    for smoothing, share in ((0.0, 1.0), (50.0, 0.0)):
+        _, items, _ = normalised_factors(matrix, 2, smoothing=smoothing)
+        assert np.square(items[50:]).sum() == pytest.approx(share, abs=1e-3)
+    degrees = np.asarray(matrix.sum(axis=1)).ravel(), np.asarray(matrix.sum(axis=0)).ravel()
+    dense = matrix.toarray() / np.sqrt(degrees[0] + 5)[:, None] / np.sqrt(degrees[1] + 5)
+    values = normalised_factors(matrix, 4, smoothing=5.0).singular_values
+    np.testing.assert_allclose(values, np.linalg.svd(dense, compute_uv=False)[:4], rtol=1e-5)
+
+
 def test_wrong_arguments_are_refused(small):
     with pytest.raises(ValueError, match=r"rank must lie in \[1, 40\], the smaller side.*; got 41"):
         normalised_factors(small, 41)
     with pytest.raises(ValueError, match=r"rank must lie in \[1, 40\].*; got 0"):
         truncated_svd(small, 0)
+    with pytest.raises(ValueError, match="smoothing must not be negative; got -1"):
+        normalised_factors(small, 6, smoothing=-1)
     factors = normalised_factors(small, 6)
     with pytest.raises(ValueError, match=r"rotate must be one of .*'balance'.*; got 'opq'"):
         factors.vectors(rotate="opq")

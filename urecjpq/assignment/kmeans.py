@@ -28,6 +28,7 @@ def assign_by_kmeans(
     *,
     embedding_dim: int,
     power: float = 0.5,
+    smoothing: float = 0.0,
     rotate: Rotation = "balance",
     seed: int = 0,
 ) -> Assignment:
@@ -45,6 +46,7 @@ def assign_by_kmeans(
         codebook_size: Centroids per split, at most the number of columns.
         embedding_dim: Length of the vectors, at most the smaller side.
         power: Exponent of the singular values.
+        smoothing: Interactions added to every degree, see `normalised_factors`.
         rotate: How variance is spread over the splits, see `Factors.vectors`.
         seed: Of the SVD, the rotation and k-means.
 
@@ -69,7 +71,7 @@ def assign_by_kmeans(
         embedding_dim,
         "Choose a smaller embedding_dim.",
     )
-    factors = normalised_factors(interactions, embedding_dim, seed)
+    factors = normalised_factors(interactions, embedding_dim, seed, smoothing=smoothing)
     _, items = factors.vectors(power, rotate=rotate, code_length=code_length, seed=seed)
     return assign_factors(items, code_length, codebook_size, seed=seed)
 
