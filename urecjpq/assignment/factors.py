@@ -1,4 +1,17 @@
-"""Truncated SVD of user–item matrices: the factors that codes are taken from."""
+"""Truncated SVD of user–item matrices: the factors that codes are taken from.
+
+Why not a library's: at rank 64 on 1,000,000 × 100,000 with 10 million pairs,
+
+| solver | CPU seconds | peak MB | Σσ² |
+|---|---|---|---|
+| scikit-learn randomized_svd, 7 iterations | 42 | 1589 | 18.84 |
+| scipy svds (ARPACK), tolerance 1e-2 | 37 | 1093 | 19.377 |
+| Lanczos below, tolerance 1e-2 | 48 | 1153 | 19.345 |
+| Lanczos below, tolerance 1e-3 (as set) | 60 | 1153 | 19.377 |
+
+the randomised solver had not converged, and ARPACK, when a Krylov space closes, goes on from a
+random state that older scipy keeps between calls, so a second call can give other bits.
+"""
 
 import os
 from collections.abc import Iterable
