@@ -114,7 +114,10 @@ class Comparison:
         return (
             Column("model", "Name shared by runs that differ in the seed alone.", lambda x: x.name),
             Column("n", "Seeds: trained runs averaged.", lambda x: str(len(x.seeds))),
-            *(Column(name, metric_meaning(name), _metric_cell(name)) for name in self.metrics),
+            *(
+                Column(name, metric_meaning(name), _metric_cell(name, 3 * (self.num_tests > 0)))
+                for name in self.metrics
+            ),
             Column("params", "Trainable numbers.", _parameter_cell),
             Column("users", "Bytes of the user table.", _size_cell("user_table_bytes")),
             Column("items", "Bytes of the item table.", _size_cell("item_table_bytes")),
@@ -163,7 +166,7 @@ class Comparison:
         """Return the table in Markdown; stars are escaped, or they would mean bold."""
         head = [column.title for column in self.columns]
         rule = ["---", *["---:"] * (len(head) - 1)]
-        rows = [[cell.replace("|", "\\|") for cell in row] for row in self.rows()]
+        rows = [[cell.rstrip().replace("|", "\\|") for cell in row] for row in self.rows()]
         lines = ["| " + " | ".join(cells) + " |" for cells in (head, rule, *rows)]
         notes = [f"- {note}" for note in self.notes()]
         return "\n".join([*lines, "", *notes, ""]).replace("*", "\\*")
@@ -207,11 +210,11 @@ def change(value: float, before: float) -> str:
     return f"{percent:+.1f}%" if abs(percent) >= 0.05 else "±0%"
 
 
-def _metric_cell(name: str) -> Callable[[Line], str]:
+def _metric_cell(name: str, room: int) -> Callable[[Line], str]:
     def cell(line: Line) -> str:
         spread = f"±{line.spread[name]:.4f}".replace("±0.", "±.") if line.spread else ""
         mark = stars(line.p_values[name]) if name in line.p_values else ""
-        return f"{line.metrics[name]:.4f}{spread}{mark.ljust(3) if line.p_values else mark}"
+        return f"{line.metrics[name]:.4f}{spread}{mark.ljust(room)}"
 
     return cell
 
