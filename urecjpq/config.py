@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from urecjpq.errors import InputError
 
-SCHEMA = 1
+SCHEMA: Literal[1] = 1
 
 
 class _Config(BaseModel):
@@ -25,6 +25,7 @@ class TableConfig(_Config):
         embedding_dim: ``d``.
         code_length: ``m``, divides ``embedding_dim``.
         codebook_size: ``b``.
+        power: Exponent of the singular values in the factors.
         smoothing: Interactions added to every degree before factors are taken.
         start_norm: Root mean square length of a row at the start, random or not.
         centroid_dtype: How trained centroids are stored; evaluation uses the stored values.
@@ -36,6 +37,7 @@ class TableConfig(_Config):
     embedding_dim: int = Field(default=64, ge=1)
     code_length: int = Field(default=8, ge=1, le=256)
     codebook_size: int = Field(default=256, ge=1)
+    power: float = Field(default=1.0, ge=0)
     smoothing: float = Field(default=5.0, ge=0)
     start_norm: float = Field(default=0.1, gt=0)
     centroid_dtype: Literal["float32", "float16"] = "float32"
@@ -112,7 +114,7 @@ class RunConfig(_Config):
         exclude: What is never recommended: ``train`` (the literature's rule) or ``train+valid``.
     """
 
-    schema_version: int = Field(SCHEMA, alias="schema")
+    schema_version: Literal[1] = Field(SCHEMA, alias="schema")
     version: str
     name: str
     seed: int = Field(ge=0)

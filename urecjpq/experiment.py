@@ -16,7 +16,15 @@ from urecjpq.environment import environment
 from urecjpq.errors import require
 from urecjpq.evaluation import Evaluation, evaluate
 from urecjpq.files import read_tensors, write_json, write_tensors, write_text, written_whole
-from urecjpq.runs import CHECKPOINT_FILES, graph_tensors, is_finished, verify_run, write_manifest
+from urecjpq.runs import (
+    CHECKPOINT_FILES,
+    FILES,
+    MANIFEST,
+    graph_tensors,
+    is_finished,
+    verify_run,
+    write_manifest,
+)
 from urecjpq.tables import JPQEmbedding, Table
 from urecjpq.training import Progress, train
 
@@ -58,6 +66,13 @@ def run_experiment(
             another configuration; or the configuration does not fit the data.
     """
     folder = Path(folder)
+    require(
+        config.catalogue.digest == catalogue.digest,
+        "catalogue must be the one that the configuration names",
+        f"{catalogue.name} {catalogue.digest[:12]}… "
+        f"instead of {config.catalogue.name} {config.catalogue.digest[:12]}…",
+        "Describe the run with this catalogue.",
+    )
     if _is_done(folder, config, resume):
         return folder
     interactions = catalogue.matrix("train")
@@ -79,13 +94,22 @@ def run_experiment(
     )
     round_centroids(tables, config.tables)
     save_run(folder, config, catalogue, backbone, progress)
-    (folder / CHECKPOINT).unlink(missing_ok=True)
+    remove_leftovers(folder)
     return folder
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Remove the checkpoint of a run, and the temporary files of processes that were killed."""
+    (folder / CHECKPOINT).unlink(missing_ok=True)
+    for name in (CHECKPOINT, MANIFEST, *FILES):
+        for path in folder.glob(f".{name}.*.part"):
+            path.unlink(missing_ok=True)
 
 
 def _is_done(folder: Path, config: RunConfig, resume: bool) -> bool:
     path = folder / "config.json"
     if not path.exists():
+        require(not is_finished(folder), f"{path} must be there", "a run without it")
         return False
     require(
         resume,
@@ -131,7 +155,7 @@ def save_run(
         for name, exclude in (("valid", "train"), ("test", config.exclude))
     }
     _write_results(folder, config, backbone, progress, results)
-    write_manifest(folder, [p.name for p in folder.iterdir() if p.name != CHECKPOINT])
+    write_manifest(folder)
 
 
 def _stored_values(

@@ -83,9 +83,11 @@ def sha256_of(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def digest_of(tensors: Mapping[str, Tensor]) -> str:
-    """Return the sha256 of tensors' names and bytes: safetensors itself has no checksum."""
+def digest_of(tensors: Mapping[str, Tensor], *texts: str) -> str:
+    """Return the sha256 of texts and of tensors' names and bytes: safetensors has no checksum."""
     sha = hashlib.sha256()
+    for text in texts:
+        sha.update(text.encode() + b"\0")
     for name in sorted(tensors):
         sha.update(name.encode() + b"\0")
         sha.update(

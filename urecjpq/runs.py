@@ -34,6 +34,17 @@ from urecjpq.files import read_json, read_tensors, sha256_of, write_json
 
 MANIFEST = "manifest.json"
 CHECKPOINT_FILES = ("model.safetensors", "codes.safetensors")
+FILES = (
+    "config.json",
+    *CHECKPOINT_FILES,
+    "graph.safetensors",
+    "ids.tsv.gz",
+    "metrics.json",
+    "user_metrics.safetensors",
+    "history.jsonl",
+    "README.md",
+)
+"""Every file of a finished run but its manifest; others in the folder are not ours."""
 
 
 @dataclass(frozen=True)
@@ -105,11 +116,11 @@ def is_finished(folder: Path) -> bool:
     return (folder / MANIFEST).is_file()
 
 
-def write_manifest(folder: Path, names: list[str]) -> None:
-    """Write size and sha256 of the named files."""
+def write_manifest(folder: Path) -> None:
+    """Write size and sha256 of every file of the run."""
     files = {
         name: {"bytes": (folder / name).stat().st_size, "sha256": sha256_of(folder / name)}
-        for name in sorted(names)
+        for name in sorted(FILES)
     }
     write_json(folder / MANIFEST, {"schema": SCHEMA, "files": files})
 
@@ -128,11 +139,23 @@ def verify_run(folder: Path) -> None:
         f"no {MANIFEST}",
         "Finish it with `urecjpq train … --resume`.",
     )
-    manifest = read_json(folder / MANIFEST)
-    if not isinstance(manifest, dict) or not isinstance(manifest.get("files"), dict):
-        raise InputError(f"{folder / MANIFEST} must list files; got something else.")
-    for name, expected in manifest["files"].items():
+    for name, expected in _read_manifest(folder / MANIFEST).items():
         _verify_file(folder / name, expected)
+
+
+def _read_manifest(path: Path) -> dict[str, dict]:
+    manifest = read_json(path)
+    try:
+        schema, files = manifest["schema"], manifest["files"]
+        kinds = {name: (type(file["bytes"]), type(file["sha256"])) for name, file in files.items()}
+    except (AttributeError, KeyError, TypeError):
+        raise InputError(f"{path} must list files, bytes and sha256; got other keys.") from None
+    require(schema == SCHEMA, f"{path} must have the schema {SCHEMA}", repr(schema))
+    names = ", ".join(sorted(kinds))
+    require(set(kinds) == set(FILES), f"{path} must list {', '.join(sorted(FILES))}", names)
+    typed = set(kinds.values()) == {(int, str)}
+    require(typed, f"{path} must give bytes as a number and sha256 as text", "other types")
+    return files
 
 
 def _verify_file(path: Path, expected: dict) -> None:
@@ -161,7 +184,7 @@ def load_run(folder: Path | str) -> Run:
     verify_run(folder)
     config = parse_config((folder / "config.json").read_text(), str(folder / "config.json"))
     graph, _ = read_tensors(folder / "graph.safetensors")
-    ids = pd.read_csv(folder / "ids.tsv.gz", sep="\t", dtype=str, keep_default_na=False, quoting=3)
+    ids = read_ids(folder / "ids.tsv.gz")
     users, items = (ids[ids["kind"] == kind] for kind in ("user", "item"))
     interactions = _interactions(graph, len(users), len(items))
     return Run(
@@ -172,6 +195,11 @@ def load_run(folder: Path | str) -> Run:
         item_ids=items["id"].to_numpy(dtype=object),
         titles=items["title"].to_numpy(dtype=object),
     )
+
+
+def read_ids(path: Path) -> pd.DataFrame:
+    """Return the columns ``kind``, ``id`` and ``title`` of every row, users first."""
+    return pd.read_csv(path, sep="\t", dtype=str, keep_default_na=False, quoting=3, escapechar="\\")
 
 
 def _restore_backbone(

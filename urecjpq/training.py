@@ -191,6 +191,7 @@ def deterministic() -> Iterator[None]:
     # torch sets this flag through a property of the module, which type checkers cannot see.
     deterministic_settings: Any = torch.utils.deterministic
     before = torch.are_deterministic_algorithms_enabled()
+    warn_only = torch.is_deterministic_algorithms_warn_only_enabled()
     fill = deterministic_settings.fill_uninitialized_memory
     torch.use_deterministic_algorithms(True)
     # Nothing here reads uninitialised memory; filling it with NaN would only cost time.
@@ -198,7 +199,7 @@ def deterministic() -> Iterator[None]:
     try:
         yield
     finally:
-        torch.use_deterministic_algorithms(before)
+        torch.use_deterministic_algorithms(before, warn_only=warn_only)
         deterministic_settings.fill_uninitialized_memory = fill
 
 
@@ -214,11 +215,11 @@ def save_checkpoint(
     tensors |= {f"best.{k}": v for k, v in progress.best_values.items()}
     for index, state in optimizer.state_dict()["state"].items():
         tensors |= {f"optimizer.{index}.{k}": v for k, v in state.items()}
-    position = {"history": progress.history, "best_epoch": progress.best_epoch}
+    position = json.dumps({"history": progress.history, "best_epoch": progress.best_epoch})
     metadata = {
-        "progress": json.dumps(position),
+        "progress": position,
         "run": run_digest,
-        "sha256": digest_of(tensors),
+        "sha256": digest_of(tensors, position, run_digest),
     }
     write_tensors(path, tensors, metadata)
 
@@ -233,12 +234,13 @@ def load_checkpoint(
     """
     tensors, metadata = read_tensors(path)
     remedy = f"Remove {path} to start again."
-    if metadata.get("sha256") != digest_of(tensors):
+    texts = metadata.get("progress", ""), metadata.get("run", "")
+    if metadata.get("sha256") != digest_of(tensors, *texts):
         raise InputError(f"{path} must match its own sha256; got other bytes. {remedy}")
     require(
-        metadata.get("run") == run_digest,
+        metadata["run"] == run_digest,
         f"{path} must belong to a run with the same configuration and data",
-        f"run {metadata.get('run', '')[:12]!r}",
+        f"run {metadata['run'][:12]!r}",
         remedy,
     )
     groups = {prefix: _strip(tensors, prefix) for prefix in ("model.", "best.", "optimizer.")}
