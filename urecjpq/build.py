@@ -89,7 +89,7 @@ def _factors(config: TableConfig, interactions: csr_matrix, seed: int) -> list[n
     factors = assignment.normalised_factors(
         interactions, config.embedding_dim, seed, smoothing=config.smoothing
     )
-    sides = factors.vectors()
+    sides = factors.vectors(config.power)
     mean_square = np.square(np.concatenate(sides), dtype=np.float64).sum(axis=1).mean()
     return [side * np.float32(config.start_norm / np.sqrt(mean_square)) for side in sides]
 
