@@ -96,9 +96,35 @@ def neighbour_matrix(neighbours: Neighbours) -> sp.csr_matrix:
 
 
 def layer_mean(graph: Graph, vectors: Tensor, num_layers: int) -> Tensor:
-    """Return the mean of ``vectors`` and ``num_layers`` propagations. Shape ``(n, d)``."""
-    total = layer = vectors
+    """Return the mean of ``vectors`` and its first propagations ``Â vectors … Â^L vectors``.
+
+    Args:
+        graph: ``Â``, shape ``(n, n)``.
+        vectors: Shape ``(n, d)``.
+        num_layers: ``L``.
+    """
+    return _LayerMean.apply(vectors, graph.matrix, graph.transpose, num_layers)
+
+
+class _LayerMean(torch.autograd.Function):
+    """``(x + Âx + … + Â^L x) / (L + 1)`` by Horner's rule, ``y ← x + Ây``: L fused products.
+
+    The map is linear: its backward pass is the same rule with the transpose, and nothing need be
+    kept from the forward pass.
+    """
+
+    @staticmethod
+    def forward(ctx, vectors: Tensor, matrix: Tensor, transpose: Tensor, num_layers: int) -> Tensor:
+        ctx.transpose, ctx.num_layers = transpose, num_layers
+        return _horner(matrix, vectors, num_layers)
+
+    @staticmethod
+    def backward(ctx, *grads: Tensor):
+        return _horner(ctx.transpose, grads[0], ctx.num_layers), None, None, None
+
+
+def _horner(matrix: Tensor, vectors: Tensor, num_layers: int) -> Tensor:
+    start = total = vectors / (num_layers + 1)
     for _ in range(num_layers):
-        layer = graph(layer)
-        total = total + layer
-    return total / (num_layers + 1)
+        total = torch.addmm(start, matrix, total)
+    return total
