@@ -56,6 +56,10 @@ def make_run(root, name, seed=1, tables=JPQ, shift=0.0, **other):
     (folder / "config.json").write_text(json.dumps(config))
     (folder / "metrics.json").write_text(json.dumps(results))
     (folder / "history.jsonl").write_text('{"epoch": 1, "valid": {"recall@20": 0.1}}\n')
+    for unread in ("model", "codes", "graph"):
+        (folder / f"{unread}.safetensors").write_bytes(b"")
+    for unread in ("ids.tsv.gz", "README.md"):
+        (folder / unread).write_bytes(b"")
     files = {
         path.name: {
             "bytes": path.stat().st_size,
