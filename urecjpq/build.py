@@ -57,7 +57,7 @@ def _table(config: TableConfig, num_rows: int, start: _Start) -> Table:
 def empty_table(config: TableConfig, num_rows: int, codes: np.ndarray | None = None) -> Table:
     """Return a table of ``num_rows`` rows whose values are yet to be set."""
     if config.kind == "quotient_remainder":
-        return QuotientRemainderEmbedding(num_rows, config.embedding_dim)
+        return QuotientRemainderEmbedding(num_rows, config.embedding_dim, scramble=True)
     if config.kind == "full":
         return nn.Embedding(num_rows, config.embedding_dim)
     codes = np.zeros((num_rows, config.code_length)) if codes is None else codes

@@ -23,3 +23,14 @@ def test_a_hundred_items_stay_in_a_table_of_ten():
 def test_no_entity_is_refused():
     with pytest.raises(ValueError, match="num_entities must be at least 1; got 0"):
         assign_by_quotient_remainder(0)
+
+
+@pytest.mark.parametrize("num_entities", [1, 2, 3, 10, 99, 100, 7050])
+def test_scrambled_codes_are_unique_too(num_entities):
+    codes, _ = assign_by_quotient_remainder(num_entities, scramble=True)
+    assert len(np.unique(codes, axis=0)) == num_entities
+
+
+def test_scrambled_neighbours_share_no_sub_id():
+    codes, _ = assign_by_quotient_remainder(7050, scramble=True)
+    assert not (codes[1:] == codes[:-1]).any()
