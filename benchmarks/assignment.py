@@ -6,6 +6,7 @@
 half of a user's draws move to the items of one of 200 tastes. Each strategy and side has a process
 of its own; ``factors`` is the SVD that k-means shares between both sides. Seconds exclude making
 and loading the data, peak memory includes it (`data_mb` is what was resident before the start).
+Where the load average exceeds the threads, compare `cpu_seconds`, not `seconds`.
 """
 
 import argparse

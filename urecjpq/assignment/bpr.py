@@ -11,6 +11,9 @@ from urecjpq.assignment.assignment import (
 )
 from urecjpq.errors import require
 
+RUN = 16
+"""Pairs in a row that are shuffled as one: single ones would each cost a visit to main memory."""
+
 
 def assign_by_bpr(
     interactions: csr_matrix,
@@ -34,7 +37,7 @@ def assign_by_bpr(
         seed: Of the start, the order of pairs and the negatives.
         epochs: Passes over all pairs.
         learning_rate: Of Adagrad.
-        batch_size: Pairs per step.
+        batch_size: Pairs per step, rounded up to whole runs of sixteen neighbouring pairs.
 
     Returns:
         Codes without centroids.
@@ -76,11 +79,12 @@ def _train(
     user_of_pair = np.repeat(np.arange(num_users), np.diff(matrix.indptr))
     # Sorted, because rows are in order and their columns sorted.
     known = user_of_pair * num_items + matrix.indices
+    runs_per_batch = -(-batch_size // RUN)
     for _ in range(epochs):
-        order = rng.permutation(len(known))
-        for start in range(0, len(order), batch_size):
-            # In the order of users a batch touches memory in sequence; its sums do not change.
-            batch = np.sort(order[start : start + batch_size])
+        runs = rng.permutation(-(-len(known) // RUN)) * RUN
+        for start in range(0, len(runs), runs_per_batch):
+            batch = (runs[start : start + runs_per_batch, None] + np.arange(RUN)).ravel()
+            batch = batch[batch < len(known)]
             user, liked = user_of_pair[batch], matrix.indices[batch].astype(np.int64)
             other = rng.integers(num_items, size=len(batch))
             pairs = user * num_items + other
