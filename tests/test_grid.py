@@ -1,8 +1,16 @@
 """Grids: workers do not change bits, finished runs stay, equal names are refused."""
 
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
 import pytest
 
 from urecjpq.config import TABLES, LightGCNConfig, TrainingConfig
+from urecjpq.errors import InputError
 from urecjpq.experiment import describe
 from urecjpq.files import sha256_of
 from urecjpq.grid import run_grid
@@ -50,3 +58,61 @@ def test_equal_names_are_refused(tmp_path):
 def test_no_workers_are_refused(tmp_path):
     with pytest.raises(ValueError, match="workers must be at least 1; got 0"):
         run_grid(tiny_catalogue(), [], tmp_path, workers=0)
+
+
+def test_a_refused_run_stops_the_grid(tmp_path):
+    catalogue = tiny_catalogue()
+    first, second = configs(catalogue)
+    tables = second.tables.model_copy(update={"codebook_size": 41})
+    bad = second.model_copy(update={"tables": tables})
+    with pytest.raises(InputError, match=r"codebook_size must lie in \[1, 40\]"):
+        run_grid(catalogue, [bad, first], tmp_path, workers=2)
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs /proc to see processes")
+def test_workers_end_with_a_killed_parent(tmp_path):
+    code = (
+        "import sys\n"
+        "from urecjpq.config import TABLES, LightGCNConfig, TrainingConfig\n"
+        "from urecjpq.experiment import describe\n"
+        "from urecjpq.grid import run_grid\n"
+        "from urecjpq.testing import tiny_catalogue\n"
+        "if __name__ == '__main__':\n"
+        "    catalogue = tiny_catalogue()\n"
+        "    training = TrainingConfig(max_epochs=10**6, patience=10**6, batch_size=64)\n"
+        "    configs = [describe(catalogue, name='long', seed=seed, backbone=LightGCNConfig(),\n"
+        "                        tables=TABLES['full'], training=training) for seed in (0, 1)]\n"
+        "    run_grid(catalogue, configs, sys.argv[1], workers=2)\n"
+    )
+    script = tmp_path / "grid.py"
+    script.write_text(code)
+    parent = subprocess.Popen([sys.executable, script, tmp_path / "runs"], start_new_session=True)
+    try:
+        wait_until(lambda: len(list((tmp_path / "runs").glob("*/config.json"))) == 2)
+        parent.kill()
+        parent.wait()
+        # Every process of the session is the parent's: workers, resource tracker.
+        wait_until(lambda: not processes_of(parent.pid))
+    finally:
+        for process in processes_of(parent.pid):
+            os.kill(process, signal.SIGKILL)
+
+
+def wait_until(condition, seconds: float = 120) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "nothing happened in time"
+        time.sleep(0.1)
+
+
+def processes_of(session: int) -> list[int]:
+    """Return the living processes of a session."""
+    found = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = stat.read_text().rpartition(")")[2].split()
+        except OSError:
+            continue
+        if int(fields[3]) == session and fields[0] != "Z":
+            found.append(int(stat.parent.name))
+    return found

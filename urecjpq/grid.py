@@ -1,9 +1,11 @@
 """Many runs on one catalogue, side by side, going on where an earlier call stopped."""
 
+import os
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
 from pathlib import Path
+from threading import Thread
 
 import torch
 from tqdm import tqdm
@@ -53,9 +55,14 @@ def run_grid(
         with ProcessPoolExecutor(
             workers, get_context("spawn"), initializer=_start_worker, initargs=(catalogue,)
         ) as pool:
-            for done in as_completed([pool.submit(_run, *job) for job in jobs]):
-                done.result()
-                bar.update()
+            try:
+                for done in as_completed([pool.submit(_run, *job) for job in jobs]):
+                    done.result()
+                    bar.update()
+            except BaseException:
+                # Whatever went wrong, or Ctrl-C: start no further run.
+                pool.shutdown(wait=False, cancel_futures=True)
+                raise
     return folders
 
 
@@ -63,6 +70,15 @@ def _start_worker(catalogue: Catalogue) -> None:
     global _catalogue  # noqa: PLW0603
     _catalogue = catalogue
     torch.set_num_threads(1)
+    Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    # A killed parent must not leave workers that write to folders a new call works on.
+    parent = parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 def _run(config: RunConfig, folder: Path) -> None:
