@@ -16,7 +16,7 @@ from urecjpq.config import TABLES, FREEDOMConfig, LightGCNConfig, TrainingConfig
 SEEDS = (0, 1, 2)
 TABLE_NAMES = tuple(TABLES)
 BACKBONES = (
-    LightGCNConfig(num_layers=2, l2=1e-4),
+    LightGCNConfig(num_layers=2, l2=1e-3),
     FREEDOMConfig(num_layers=2, edge_dropout=0.8, modality_weights={"image": 0.1, "text": 0.9}),
 )
 TRAINING = TrainingConfig(learning_rate=1e-3, batch_size=2048, patience=20)

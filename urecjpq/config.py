@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from urecjpq.assignment.factors import POWER, SMOOTHING
 from urecjpq.errors import InputError
 
 SCHEMA: Literal[1] = 1
@@ -37,8 +38,8 @@ class TableConfig(_Config):
     embedding_dim: int = Field(default=64, ge=1)
     code_length: int = Field(default=8, ge=1, le=256)
     codebook_size: int = Field(default=256, ge=1)
-    power: float = Field(default=1.0, ge=0)
-    smoothing: float = Field(default=5.0, ge=0)
+    power: float = Field(default=POWER, ge=0)
+    smoothing: float = Field(default=SMOOTHING, ge=0)
     start_norm: float = Field(default=0.1, gt=0)
     centroid_dtype: Literal["float32", "float16"] = "float32"
 
@@ -66,7 +67,7 @@ class LightGCNConfig(_Config):
 
     name: Literal["lightgcn"] = "lightgcn"
     num_layers: int = Field(default=2, ge=0)
-    l2: float = Field(default=1e-4, ge=0)
+    l2: float = Field(default=1e-3, ge=0)
 
 
 class FREEDOMConfig(_Config):

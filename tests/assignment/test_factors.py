@@ -4,7 +4,7 @@ from scipy.sparse import block_diag, csr_matrix, eye
 from scipy.sparse.linalg import svds
 
 from urecjpq.assignment import normalised_factors
-from urecjpq.assignment.factors import balanced_order, truncated_svd
+from urecjpq.assignment.factors import truncated_svd
 
 
 @pytest.fixture(scope="module")
@@ -24,7 +24,7 @@ def normalised(matrix):
 @pytest.mark.parametrize("name", ["small", "lanczos_matrix"])
 def test_singular_values_equal_those_of_scipy(name, request):
     matrix = request.getfixturevalue(name)
-    users, items, values = normalised_factors(matrix, 12)
+    users, items, values = normalised_factors(matrix, 12, smoothing=0)
     oracle = svds(csr_matrix(normalised(matrix)), 12, return_singular_vectors=False)
     # Convergence is declared at a relative residual of 1e-3; the values err by its square.
     np.testing.assert_allclose(values, np.sort(oracle)[::-1], rtol=1e-5)
@@ -34,7 +34,7 @@ def test_singular_values_equal_those_of_scipy(name, request):
 
 
 def test_full_rank_factors_rebuild_the_matrix(small):
-    users, items = normalised_factors(small, 40).vectors(power=0.5)
+    users, items = normalised_factors(small, 40, smoothing=0).vectors(power=0.5)
     np.testing.assert_allclose(users @ items.T, normalised(small), atol=1e-5)
 
 
@@ -70,7 +70,7 @@ def test_directions_past_the_rank_are_zero(size):
     np.testing.assert_allclose(factors.singular_values[:2], expected, rtol=1e-5)
     assert not factors.singular_values[2:].any()
     assert not factors.user_factors[:, 2:].any()
-    users, items = factors.vectors(power=-0.5, rotate="balance", code_length=1)
+    users, items = factors.vectors(power=-0.5)
     assert np.isfinite(users).all() and np.isfinite(items).all()
 
 
@@ -80,25 +80,6 @@ def test_many_equal_singular_values_do_no_harm():
     np.testing.assert_allclose(values, [np.sqrt(6), 1, 1, 1], rtol=1e-5)
     np.testing.assert_allclose(items.T @ items, np.eye(4), atol=1e-4)
     assert np.isfinite(users).all()
-
-
-@pytest.mark.parametrize("rotate", ["balance", "random"])
-def test_a_rotation_keeps_dot_products(rotate, small):
-    factors = normalised_factors(small, 8)
-    plain = factors.vectors(0.5)
-    turned = factors.vectors(0.5, rotate=rotate, code_length=4, seed=3)
-    assert np.abs(turned[0] - plain[0]).max() > 0.01
-    np.testing.assert_allclose(turned[0] @ turned[1].T, plain[0] @ plain[1].T, atol=1e-5)
-    np.testing.assert_allclose(turned[1] @ turned[1].T, plain[1] @ plain[1].T, atol=1e-5)
-
-
-def test_balance_evens_the_products_of_variances():
-    variances = 0.9 ** np.arange(32)
-    order = balanced_order(variances, 8)
-    assert sorted(order) == list(range(32))
-    products = variances[order].reshape(8, 4).prod(axis=1)
-    before = variances.reshape(8, 4).prod(axis=1)
-    assert products.max() / products.min() < 1.5 < before.max() / before.min()
 
 
 def test_power_stretches_by_the_singular_values(small):
@@ -128,12 +109,5 @@ def test_wrong_arguments_are_refused(small):
         truncated_svd(small, 0)
     with pytest.raises(ValueError, match="smoothing must not be negative; got -1"):
         normalised_factors(small, 6, smoothing=-1)
-    factors = normalised_factors(small, 6)
-    with pytest.raises(ValueError, match=r"rotate must be one of .*'balance'.*; got 'opq'"):
-        factors.vectors(rotate="opq")
-    with pytest.raises(
-        ValueError, match="code_length must divide the number of dimensions 6; got 4"
-    ):
-        factors.vectors(rotate="balance", code_length=4)
     with pytest.raises(ValueError, match="interactions must hold at least one pair"):
         normalised_factors(csr_matrix((5, 5)), 2)

@@ -22,7 +22,7 @@ for codes, centroids in (
     assignment.assign_by_random(1500, 4),
     assignment.assign_by_svd(matrix, 4),
     assignment.assign_by_bpr(matrix, 4, epochs=1),
-    assignment.assign_by_kmeans(matrix, 4, 64, embedding_dim=16, rotate="random"),
+    assignment.assign_by_kmeans(matrix, 4, 64, embedding_dim=16),
 ):
     parts = [codes] if centroids is None else [codes, centroids]
     print(hashlib.sha256(b"".join(part.tobytes() for part in parts)).hexdigest())

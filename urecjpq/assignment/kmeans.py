@@ -12,7 +12,7 @@ from urecjpq.assignment.assignment import (
     require_code_shape,
     require_interactions,
 )
-from urecjpq.assignment.factors import Rotation, normalised_factors
+from urecjpq.assignment.factors import POWER, SMOOTHING, normalised_factors
 from urecjpq.errors import require
 
 ITERATIONS = 25
@@ -27,17 +27,16 @@ def assign_by_kmeans(
     codebook_size: int = 256,
     *,
     embedding_dim: int,
-    power: float = 0.5,
-    smoothing: float = 0.0,
-    rotate: Rotation = "balance",
+    power: float = POWER,
+    smoothing: float = SMOOTHING,
     seed: int = 0,
 ) -> Assignment:
     """Return codes of the columns and the centroids they stand for, by product k-means.
 
-    The vectors are singular vectors of ``D_u^-1/2 R D_i^-1/2`` times ``σ^power``; each split of
-    them is clustered apart. Started from the centroids, a table holds the factorisation that
-    training would otherwise have to find. For users pass the transpose with the same settings
-    and seed: both sides then live in one space. To save the second SVD, take
+    The vectors are singular vectors of ``(D_u + s)^-1/2 R (D_i + s)^-1/2`` times ``σ^power``;
+    each split of them is clustered apart. Started from the centroids, a table holds the
+    factorisation that training would otherwise have to find. For users pass the transpose with
+    the same settings and seed: both sides then live in one space. To save the second SVD, take
     `normalised_factors` once and give each side's vectors to `assign_factors`.
 
     Args:
@@ -47,8 +46,7 @@ def assign_by_kmeans(
         embedding_dim: Length of the vectors, at most the smaller side.
         power: Exponent of the singular values.
         smoothing: Interactions added to every degree, see `normalised_factors`.
-        rotate: How variance is spread over the splits, see `Factors.vectors`.
-        seed: Of the SVD, the rotation and k-means.
+        seed: Of the SVD and k-means.
 
     Returns:
         Codes and centroids. Columns without interactions get the centroids nearest to zero.
@@ -58,8 +56,7 @@ def assign_by_kmeans(
 
     Source: RecJPQ-HC (rank-d SVD, product k-means, centroids kept as the start). That code
     decomposes the raw, truncated sequences and quantises items scaled by ``σ``; here the matrix
-    is normalised by degrees, the power is free, variance is balanced over splits, and users are
-    quantised too.
+    is normalised by smoothed degrees, the power is free, and users are quantised too.
     """
     num_rows, num_entities = require_interactions(interactions)
     require_code_shape(num_entities, code_length, codebook_size)
@@ -72,7 +69,7 @@ def assign_by_kmeans(
         "Choose a smaller embedding_dim.",
     )
     factors = normalised_factors(interactions, embedding_dim, seed, smoothing=smoothing)
-    _, items = factors.vectors(power, rotate=rotate, code_length=code_length, seed=seed)
+    _, items = factors.vectors(power)
     return assign_factors(items, code_length, codebook_size, seed=seed)
 
 

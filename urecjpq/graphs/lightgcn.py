@@ -39,7 +39,7 @@ class LightGCN(nn.Module):
         item_table: Table,
         interactions: csr_matrix,
         num_layers: int = 2,
-        l2: float = 1e-4,
+        l2: float = 1e-3,
     ) -> None:
         super().__init__()
         self.user_table = user_table
