@@ -118,6 +118,11 @@ class Comparison:
                 Column(name, metric_meaning(name), _metric_cell(name, 3 * (self.num_tests > 0)))
                 for name in self.metrics
             ),
+            Column(
+                "p",
+                f"p-value of the difference in {self.metrics[-1]}, corrected; all are in the JSON.",
+                self._p_cell,
+            ),
             Column("params", "Trainable numbers.", _parameter_cell),
             Column("users", "Bytes of the user table.", _size_cell("user_table_bytes")),
             Column("items", "Bytes of the item table.", _size_cell("item_table_bytes")),
@@ -125,6 +130,10 @@ class Comparison:
             Column("epoch", "Epoch of the best validation result.", _cell("best_epoch", "")),
             Column("time", "Seconds to that epoch.", _cell("seconds_to_best", " s")),
         )
+
+    def _p_cell(self, line: Line) -> str:
+        p_value = line.p_values.get(self.metrics[-1])
+        return "" if p_value is None else f"{p_value:.2g}"
 
     def _file_cell(self, line: Line) -> str:
         size = line.sizes["checkpoint_bytes"]
