@@ -4,7 +4,7 @@
     python benchmarks/checkpoint.py --data FOLDER --full runs/baby/lightgcn-full-0 \\
         --quantised runs/baby/lightgcn-jpq-kmeans-0 > benchmarks/results/checkpoint.jsonl
 
-The checkpoint is `model.safetensors` + `codes.safetensors`; ids, graph and manifest are not counted.
+The checkpoint is `model.safetensors` + `codes.safetensors`; ids, graph and manifest do not count.
 Half precision is what `tables.centroid_dtype = "float16"` stores: centroids rounded after training,
 the metrics are those of the rounded values.
 """
@@ -17,8 +17,9 @@ from pathlib import Path
 from urecjpq import load_catalogue, load_run
 from urecjpq.data import Catalogue
 from urecjpq.evaluation import evaluate
-from urecjpq.experiment import round_centroids, write_values
+from urecjpq.manifest import CHECKPOINT_FILES
 from urecjpq.runs import Run
+from urecjpq.saving import round_centroids, write_values
 
 
 def weigh(run: Run, catalogue: Catalogue, centroid_dtype: str) -> dict:
@@ -27,8 +28,8 @@ def weigh(run: Run, catalogue: Catalogue, centroid_dtype: str) -> dict:
     backbone = run.backbone
     round_centroids((backbone.user_table, backbone.item_table), tables)
     with tempfile.TemporaryDirectory() as folder:
-        files = write_values(Path(folder), backbone, tables)
-        sizes = {path.name: path.stat().st_size for path in files}
+        write_values(Path(folder), backbone, tables)
+        sizes = {name: (Path(folder) / name).stat().st_size for name in CHECKPOINT_FILES}
     metrics = evaluate(*backbone.vectors(), catalogue, "test", names=("recall", "ndcg")).metrics
     values = {f"{side} codes": 0 for side in ("user", "item")}
     for side, table in (("user", backbone.user_table), ("item", backbone.item_table)):

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from urecjpq import describe, experiment, load_run, run_experiment
+from urecjpq import describe, experiment, load_run, run_experiment, saving
 from urecjpq.config import SCHEMA, TableConfig, parse_config
 from urecjpq.errors import InputError
 from urecjpq.files import read_json, read_tensors, sha256_of, write_json, written_whole
@@ -163,7 +163,7 @@ def test_a_run_that_failed_while_saving_is_finished_by_resuming(
         raise OSError("no space left")
 
     with monkeypatch.context() as patch:
-        patch.setattr(experiment, moment, fail)
+        patch.setattr(experiment if moment == "save_run" else saving, moment, fail)
         with pytest.raises(OSError, match="no space left"):
             run_experiment(catalogue, choose(catalogue), tmp_path / "run")
     folder = run_experiment(catalogue, choose(catalogue), tmp_path / "run", resume=True)

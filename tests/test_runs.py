@@ -14,7 +14,7 @@ from urecjpq import describe, load_run, run_experiment
 from urecjpq.errors import InputError
 from urecjpq.evaluation import evaluate
 from urecjpq.files import sha256_of
-from urecjpq.runs import is_finished, verify_run, write_manifest
+from urecjpq.manifest import is_finished, verify_run, write_manifest
 from urecjpq.testing import tiny_catalogue
 
 FILES = (

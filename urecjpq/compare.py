@@ -11,6 +11,7 @@ import numpy as np
 from urecjpq.comparison import Comparison, Line
 from urecjpq.errors import InputError, require
 from urecjpq.files import read_json, read_tensors
+from urecjpq.manifest import verify_run
 from urecjpq.significance import bonferroni, paired_test
 
 METRICS = ("recall@10", "recall@20", "ndcg@10", "ndcg@20")
@@ -65,7 +66,6 @@ def compare_runs(
 
 
 def _read(folder: Path) -> _Run:
-    from urecjpq.runs import verify_run  # brings in every backbone, which nothing else here needs
 
     verify_run(folder)
     per_user = {

@@ -1,0 +1,159 @@
+"""Writing a finished run: values, graph, ids, metrics, sizes and model card."""
+
+import gzip
+import json
+from pathlib import Path
+
+import pandas as pd
+import torch
+
+from urecjpq.build import Backbone
+from urecjpq.checkpoint import Progress
+from urecjpq.config import RunConfig, TableConfig
+from urecjpq.data.catalogue import Catalogue
+from urecjpq.environment import environment
+from urecjpq.evaluation import Evaluation, evaluate
+from urecjpq.files import read_tensors, write_json, write_tensors, write_text, written_whole
+from urecjpq.manifest import CHECKPOINT_FILES, write_manifest
+from urecjpq.runs import graph_tensors
+from urecjpq.tables import JPQEmbedding, Table
+
+
+@torch.no_grad()
+def round_centroids(tables: tuple[Table, Table], config: TableConfig) -> None:
+    """Round centroids to the type they are stored in, so that metrics are those of the file."""
+    for table in tables:
+        if isinstance(table, JPQEmbedding):
+            table.centroids.copy_(table.centroids.to(getattr(torch, config.centroid_dtype)))
+
+
+def save_run(
+    folder: Path, config: RunConfig, catalogue: Catalogue, backbone: Backbone, progress: Progress
+) -> None:
+    """Evaluate the trained backbone and write every file of a finished run."""
+    write_values(folder, backbone, config.tables)
+    graph = graph_tensors(catalogue, with_neighbours=config.backbone.name != "lightgcn")
+    write_tensors(folder / "graph.safetensors", graph)
+    write_ids(folder / "ids.tsv.gz", catalogue)
+    backbone.eval()
+    with torch.no_grad():
+        vectors = backbone.vectors()
+    results = {
+        name: evaluate(*vectors, catalogue, name, exclude=exclude, features=catalogue.features)
+        for name, exclude in (("valid", "train"), ("test", config.exclude))
+    }
+    _write_results(folder, config, backbone, progress, results)
+    write_manifest(folder)
+
+
+def write_values(folder: Path, backbone: Backbone, config: TableConfig) -> None:
+    """Write trained values and codes, the two files that a checkpoint's bytes count."""
+    values = backbone.state_dict()
+    codes = {name: value for name, value in values.items() if name.endswith(".codes")}
+    write_tensors(folder / "codes.safetensors", codes)
+    dtype = getattr(torch, config.centroid_dtype)
+    trained = {
+        name: value.to(dtype) if name.endswith(".centroids") else value
+        for name, value in values.items()
+        if name not in codes
+    }
+    write_tensors(folder / "model.safetensors", trained)
+
+
+def write_ids(path: Path, catalogue: Catalogue) -> None:
+    """Write raw ids by row, users first, and item titles; equal catalogues give equal bytes."""
+    items = catalogue.num_items
+    titles = [""] * items if catalogue.titles is None else list(catalogue.titles)
+    table = pd.DataFrame(
+        {
+            "kind": ["user"] * catalogue.num_users + ["item"] * items,
+            "id": [*catalogue.user_ids, *catalogue.item_ids],
+            "title": [""] * catalogue.num_users + [" ".join(title.split()) for title in titles],
+        }
+    )
+    text = table.to_csv(sep="\t", index=False, quoting=3, escapechar="\\")
+    with written_whole(path) as temporary:
+        temporary.write_bytes(gzip.compress(text.encode(), mtime=0))
+
+
+def _write_results(
+    folder: Path,
+    config: RunConfig,
+    backbone: Backbone,
+    progress: Progress,
+    results: dict[str, Evaluation],
+) -> None:
+    test = results["test"]
+    per_user = {name: torch.from_numpy(values) for name, values in test.per_user.items()}
+    per_user["users"] = torch.from_numpy(test.users.astype("int32"))
+    write_tensors(folder / "user_metrics.safetensors", per_user)
+    lines = (json.dumps(record, allow_nan=False) + "\n" for record in progress.history)
+    write_text(folder / "history.jsonl", "".join(lines))
+    seconds = [record["seconds"] for record in progress.history]
+    metrics = {
+        "protocol": test.protocol,
+        **{name: result.metrics for name, result in results.items()},
+        "sizes": sizes(folder, backbone),
+        "training": {
+            "best_epoch": progress.best_epoch,
+            "epochs": progress.epoch,
+            "seconds": round(sum(seconds), 3),
+            "seconds_to_best": round(sum(seconds[: progress.best_epoch]), 3),
+        },
+        "environment": {**environment(), "threads": torch.get_num_threads()},
+    }
+    write_json(folder / "metrics.json", metrics)
+    write_text(folder / "README.md", model_card(config, metrics))
+
+
+def sizes(folder: Path, backbone: Backbone) -> dict[str, int]:
+    """Return trainable numbers, table bytes as stored, and the bytes of each file of the run."""
+    tables = {"user": backbone.user_table, "item": backbone.item_table}
+    values, codes = (read_tensors(folder / name)[0] for name in CHECKPOINT_FILES)
+    stored = values | codes
+    files = {name: (folder / name).stat().st_size for name in CHECKPOINT_FILES}
+    return {
+        "trainable_parameters": sum(p.numel() for p in backbone.parameters()),
+        "table_parameters": sum(p.numel() for t in tables.values() for p in t.parameters()),
+        **{
+            f"{side}_table_bytes": sum(
+                value.nbytes for name, value in stored.items() if name.startswith(f"{side}_table.")
+            )
+            for side in tables
+        },
+        "checkpoint_bytes": sum(files.values()),
+        "model_file_bytes": files["model.safetensors"],
+        "codes_file_bytes": files["codes.safetensors"],
+        "graph_file_bytes": (folder / "graph.safetensors").stat().st_size,
+        "ids_file_bytes": (folder / "ids.tsv.gz").stat().st_size,
+    }
+
+
+def model_card(config: RunConfig, metrics: dict) -> str:
+    """Return the README of a run folder, in Markdown."""
+    tables = config.tables
+    kind = f"{tables.kind}, {tables.strategy} codes" if tables.strategy else tables.kind
+    rows = "".join(
+        f"| {name} | {metrics['valid'][name]:.4f} | {metrics['test'][name]:.4f} |\n"
+        for name in ("recall@10", "recall@20", "ndcg@10", "ndcg@20")
+    )
+    counts = metrics["sizes"]
+    return f"""---
+library_name: urecjpq
+tags: [recommendation, {config.backbone.name}, {tables.kind}]
+---
+# {config.name}, seed {config.seed}
+
+{config.backbone.name} on `{config.catalogue.name}` (sha256 `{config.catalogue.digest[:12]}…`),
+user and item tables: {kind}. Full ranking, all items but the user's {config.exclude} items.
+
+| metric | valid | test |
+|---|---|---|
+{rows}
+{counts["trainable_parameters"]:,} trainable parameters; tables of
+{counts["user_table_bytes"]:,} bytes (users) and {counts["item_table_bytes"]:,} bytes (items);
+checkpoint of {counts["checkpoint_bytes"]:,} bytes.
+
+    from urecjpq import load_run
+    load_run("this folder").recommend("a raw user id", k=10)
+"""
