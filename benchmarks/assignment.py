@@ -101,6 +101,7 @@ def main() -> None:
     """Make the data once, then measure in one process after the other."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--scale", type=float, default=1.0, help="share of the full size")
+    parser.add_argument("--strategies", nargs="+", choices=STRATEGIES, default=STRATEGIES)
     parser.add_argument("--only", nargs=3, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.only:
@@ -110,7 +111,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = str(Path(folder) / "interactions.npz")
         save_npz(path, synthetic_interactions(*sizes), compressed=False)
-        for strategy in STRATEGIES:
+        for strategy in arguments.strategies:
             for side in ("items",) if strategy == "factors" else ("items", "users"):
                 command = [sys.executable, __file__, "--only", strategy, side, path]
                 subprocess.run(command, check=True)

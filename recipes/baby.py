@@ -40,6 +40,7 @@ def main(data: Path, out: Path, seeds: tuple[int, ...], workers: int) -> None:
     ]
     folders = run_grid(catalogue, configs, out, workers)
     comparison = compare_runs(folders)
+    (out / "table.md").write_text(comparison.to_markdown(), encoding="utf-8")
     print(comparison.to_text())
     print("Report:", write_report(comparison, out / "report.html"))
 
@@ -51,6 +52,6 @@ if __name__ == "__main__":
     parser.add_argument("--data", type=Path, required=True, help="folder with the Baby files")
     parser.add_argument("--out", type=Path, default=Path("runs/baby"), help="folder for the runs")
     parser.add_argument("--seeds", type=int, nargs="+", default=SEEDS)
-    parser.add_argument("--workers", type=int, default=2, help="runs side by side")
+    parser.add_argument("--workers", type=int, default=1, help="runs side by side")
     arguments = parser.parse_args()
     main(arguments.data, arguments.out, tuple(arguments.seeds), arguments.workers)

@@ -24,8 +24,10 @@ def run_grid(
 ) -> list[Path]:
     """Run all ``configs``, each in ``folder/<name>-<seed>``; finished ones are left as they are.
 
-    Every worker is a process with one thread: runs do not share a step, so this is the best use
-    of the cores, and a run's bits do not depend on the number of threads.
+    Every worker is a process with one thread; a run's bits do not depend on that. Small models
+    gain by it. Where one model fills the cache, as LightGCN on Amazon Baby does, one run at a
+    time with all threads was quicker: on two cores 1.9 s per epoch against 4.6–6 s for each of
+    two runs side by side.
 
     Args:
         catalogue: The data of all runs.
