@@ -105,7 +105,8 @@ class FREEDOM(nn.Module):
             similar = self.item_graph(similar)
         start = torch.cat([self.user_table.weight, item_start])
         final = layer_mean(graph, start, self.num_layers)
-        return final[: self.num_users], final[self.num_users :] + similar
+        users, items = final.split([self.num_users, len(item_start)])
+        return users, items + similar
 
     def vectors(self) -> tuple[Tensor, Tensor]:
         """Return the final user and item vectors over all edges; their product is the score."""

@@ -66,4 +66,5 @@ class LightGCN(nn.Module):
         """Return the final user and item vectors; their dot product is the score."""
         start = torch.cat([self.user_table.weight, self.item_table.weight])
         final = layer_mean(self.graph, start, self.num_layers)
-        return final[: self.num_users], final[self.num_users :]
+        users, items = final.split([self.num_users, len(final) - self.num_users])
+        return users, items
