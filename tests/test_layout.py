@@ -1,6 +1,7 @@
 """What is packaged: no package of a borrowed name, and a wheel that works on its own."""
 
 import os
+import re
 import subprocess
 import sys
 import sysconfig
@@ -17,6 +18,18 @@ def test_folder_is_not_a_package(folder):
     # A package called "datasets" would hide Hugging Face's from transformers.
     assert (REPOSITORY / folder).is_dir()
     assert list((REPOSITORY / folder).rglob("__init__.py")) == []
+
+
+def test_nothing_that_is_loaded_can_run_code():
+    forbidden = re.compile(
+        r"\b(pickle|torch\.load|dill|joblib|marshal)\b|allow_pickle=True|(?<![.\w])(eval|exec)\("
+    )
+    files = list((REPOSITORY / "urecjpq").rglob("*.py"))
+    assert len(files) > 50
+    for path in files:
+        for number, line in enumerate(path.read_text().splitlines(), start=1):
+            code = line.partition("#")[0]
+            assert not forbidden.search(code), f"{path.name}:{number}: {line.strip()}"
 
 
 @pytest.fixture(scope="module")

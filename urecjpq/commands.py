@@ -31,7 +31,9 @@ def train_run(
 ) -> Path:
     """Load the card, describe the run and train it; returns the run folder."""
     require(tables in TABLES, f"tables must be one of {', '.join(TABLES)}", repr(tables))
-    catalogue = load_encoded(card, data, encoders or ())
+    catalogue = encode_catalogue(load_catalogue(card, data), encoders or ())
+    if backbone == "freedom":  # neighbours of a large catalogue take a while; no other needs them
+        catalogue = with_neighbours(catalogue)
     choices: dict[str, Any] = {
         "name": f"{backbone}-{tables}",
         "seed": seed,
@@ -41,11 +43,6 @@ def train_run(
     for setting in settings or ():
         _apply(choices, setting)
     return run_experiment(catalogue, _described(catalogue, choices), out, resume=resume)
-
-
-def load_encoded(card: str, data: Path | None, encoders: Sequence[str]) -> Catalogue:
-    """Return the catalogue with frozen features, and neighbour graphs where features give them."""
-    return with_neighbours(encode_catalogue(load_catalogue(card, data), encoders))
 
 
 def _described(catalogue: Catalogue, choices: dict[str, Any]) -> RunConfig:

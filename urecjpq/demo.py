@@ -3,11 +3,12 @@
 import base64
 from pathlib import Path
 
-from urecjpq.commands import load_encoded
 from urecjpq.compare import compare_runs
 from urecjpq.config import TABLES, FREEDOMConfig, LightGCNConfig, TrainingConfig
-from urecjpq.data import Catalogue
+from urecjpq.data import Catalogue, load_catalogue
+from urecjpq.encoding import encode_catalogue
 from urecjpq.experiment import describe
+from urecjpq.graphs.neighbours import with_neighbours
 from urecjpq.grid import run_grid
 from urecjpq.report import write_report
 from urecjpq.runs import Run, load_run
@@ -28,7 +29,7 @@ def run_demo(out: Path, workers: int = 2) -> None:
         out: Folder for the runs and the report; runs that are there already are kept.
         workers: Runs side by side.
     """
-    catalogue = load_encoded("toy-shop", None, ENCODERS)
+    catalogue = with_neighbours(encode_catalogue(load_catalogue("toy-shop"), ENCODERS))
     print(
         f"A generated toy shop: {catalogue.num_users:,} users, {catalogue.num_items:,} items, "
         f"{len(catalogue.interactions):,} interactions. Training {len(BACKBONES) * len(TABLES)} "
