@@ -3,11 +3,13 @@
     python benchmarks/kill_resume.py --dataset toy-shop --kills 10
 
 Prints one JSON line: where each kill hit, and whether the sha256 of each file that must be equal
-is. Moments are drawn over the seconds that the unbroken run took, so that kills hit the start,
-codes, epochs and saving alike. Exits with 1 if a file differs.
+is, and every epoch's loss. A kill comes a random number of epochs after the child began plus a
+random part of an epoch, so that it hits codes (0 epochs), steps and checkpoints alike. Exits with
+1 if anything differs.
 """
 
 import argparse
+import importlib.metadata
 import json
 import os
 import platform
@@ -59,25 +61,39 @@ def start(folder: Path) -> subprocess.Popen:
     return process
 
 
-def finish(folder: Path) -> float:
-    """Let a child run to its end, and return the seconds it took from its first step."""
+def finish(folder: Path) -> None:
+    """Let a child run to its end."""
     process = start(folder)
-    begun = time.perf_counter()
     if process.wait() != 0:
         raise SystemExit(f"the child ended with {process.returncode}")
-    return time.perf_counter() - begun
 
 
-def kill_once(folder: Path, seconds: float) -> dict:
-    """Kill a child after ``seconds``, and say what it left."""
+def history_of(folder: Path) -> list[dict]:
+    """Return the epochs of a finished run, or those of its checkpoint."""
+    from urecjpq.files import read_tensors
+
+    if (folder / "manifest.json").exists():
+        lines = (folder / "history.jsonl").read_text().splitlines()
+        return [json.loads(line) for line in lines]
+    if (folder / "checkpoint.safetensors").exists():
+        _, metadata = read_tensors(folder / "checkpoint.safetensors")
+        return json.loads(metadata["progress"])["history"]
+    return []
+
+
+def kill_once(folder: Path, epochs: int, seconds: float) -> dict:
+    """Kill a child ``seconds`` after it saved ``epochs`` more, and say what it left."""
+    goal = len(history_of(folder)) + epochs
     process = start(folder)
+    while process.poll() is None and len(history_of(folder)) < goal:
+        time.sleep(0.002)
     try:
         process.wait(seconds)
     except subprocess.TimeoutExpired:
         process.send_signal(signal.SIGKILL)
     killed = process.wait() == -signal.SIGKILL
     files = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
-    return {"after_seconds": round(seconds, 3), "killed": killed, "files": files}
+    return {"killed": killed, "epochs_saved": len(history_of(folder)), "files": files}
 
 
 def main() -> None:
@@ -88,30 +104,37 @@ def main() -> None:
     parser.add_argument("--backbone", default='{"name": "lightgcn"}', help="JSON")
     tables = {"kind": "jpq", "strategy": "kmeans", "start": "factors", "codebook_size": 64}
     parser.add_argument("--tables", default=json.dumps(tables), help="JSON")
-    parser.add_argument("--training", default='{"max_epochs": 40}', help="JSON")
+    parser.add_argument("--training", default='{"max_epochs": 60}', help="JSON")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--kills", type=int, default=10)
-    parser.add_argument("--save-every", type=float, default=0.0, help="seconds")
+    parser.add_argument(
+        "--save-every", type=float, default=0.0, help="at most so often, in seconds"
+    )
     parser.add_argument("--only", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.only:
         child(arguments, arguments.only)
         return
 
-    import torch
-
     from urecjpq.files import sha256_of
 
     moments = random.Random(arguments.seed)
     with tempfile.TemporaryDirectory() as parent:
         straight, broken = Path(parent) / "straight", Path(parent) / "broken"
-        seconds = finish(straight)
+        finish(straight)
+        epochs = history_of(straight)
+        share = len(epochs) // (arguments.kills + 1)
+        epoch_seconds = sum(epoch["seconds"] for epoch in epochs) / len(epochs)
         kills = []
         for _ in range(arguments.kills):
-            # Shares of what is left on average, or the last kills would find a finished run.
-            kills.append(kill_once(broken, moments.uniform(0, 2 * seconds / arguments.kills)))
+            after = moments.randint(0, share)
+            # Loading and codes come before the first epoch, and take longer than one.
+            seconds = moments.uniform(0, epoch_seconds if after else 2.0)
+            kills.append(kill_once(broken, after, seconds))
         finish(broken)
         equal = {name: sha256_of(straight / name) == sha256_of(broken / name) for name in COMPARED}
+        losses = [[e["loss"] for e in history_of(folder)] for folder in (straight, broken)]
+        equal["losses"] = losses[0] == losses[1]
         leftovers = {p.name for p in broken.iterdir()} ^ {p.name for p in straight.iterdir()}
     record = {
         "benchmark": "kill_resume",
@@ -119,7 +142,7 @@ def main() -> None:
         "backbone": json.loads(arguments.backbone),
         "tables": json.loads(arguments.tables),
         "training": json.loads(arguments.training),
-        "seconds_unbroken": round(seconds, 3),
+        "epochs": len(epochs),
         "kills_asked": arguments.kills,
         "kills_that_hit": sum(kill["killed"] for kill in kills),
         "kills": kills,
@@ -127,8 +150,11 @@ def main() -> None:
         "leftovers": sorted(leftovers),
         "machine": platform.processor() or platform.machine(),
         "cores": os.cpu_count(),
-        "threads": torch.get_num_threads(),
-        "versions": {"python": platform.python_version(), "torch": torch.__version__},
+        "threads": os.environ.get("OMP_NUM_THREADS", "all"),
+        "versions": {
+            "python": platform.python_version(),
+            "torch": importlib.metadata.version("torch"),
+        },
     }
     print(json.dumps(record))
     sys.exit(0 if all(equal.values()) and not leftovers else 1)
