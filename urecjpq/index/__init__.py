@@ -1,0 +1,1 @@
+"""Exact top-K over quantised tables and over final vectors, on CPUs."""
