@@ -20,8 +20,8 @@ format: .venv/installed-test
 clean:
 	rm -rf .venv build dist runs
 
-# The stamps make the second start quick: pip runs again only when pyproject.toml changes.
-.venv/installed: pyproject.toml
+# The stamps make the second start quick: pip runs again only when what it builds changes.
+.venv/installed: pyproject.toml CMakeLists.txt $(wildcard urecjpq/index/kernels/*)
 	$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "urecjpq needs Python >= 3.11; try make PYTHON=python3.12")'
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --editable .
