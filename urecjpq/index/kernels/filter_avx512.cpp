@@ -2,7 +2,7 @@
 // chosen by bit 7.
 #include "filter.hpp"
 
-#if defined(URECJPQ_EMULATE_AVX512)
+#if defined(URECJPQ_EMULATE)
 #include "emulated_avx512.hpp"
 #elif defined(__AVX512VBMI__) && defined(__AVX512BW__)
 #include <immintrin.h>

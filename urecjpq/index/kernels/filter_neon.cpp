@@ -1,8 +1,15 @@
 // 64 sums in four NEON registers. A table of 256 bytes is four table look-ups of 64 entries.
 #include "filter.hpp"
 
-#if defined(__aarch64__)
+#if defined(URECJPQ_EMULATE)
+#include "emulated_neon.hpp"
+#elif defined(__aarch64__)
 #include <arm_neon.h>
+#else
+#define URECJPQ_NO_NEON
+#endif
+
+#if !defined(URECJPQ_NO_NEON)
 
 namespace urecjpq {
 namespace {

@@ -10,9 +10,7 @@
 namespace urecjpq {
 
 inline bool has_avx512() {
-#if defined(URECJPQ_EMULATE_AVX512)
-    return true;
-#elif defined(__x86_64__)
+#if defined(__x86_64__)
     __builtin_cpu_init();
     return avx512_filter(16) && __builtin_cpu_supports("avx512vbmi") &&
            __builtin_cpu_supports("avx512bw");
