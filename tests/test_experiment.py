@@ -146,6 +146,18 @@ def test_resuming_with_another_configuration_is_refused(catalogue, tmp_path, cha
     assert digests(folder) == before
 
 
+def test_other_neighbours_than_the_configuration_names_are_refused(catalogue, tmp_path):
+    changed = {
+        name: replace(given, item_ids=given.item_ids[::-1].copy())
+        for name, given in catalogue.neighbours.items()
+    }
+    other = replace(catalogue, neighbours=changed)
+    assert other.digest == catalogue.digest
+    with pytest.raises(InputError, match=r"features and neighbours .*; got other neighbours\."):
+        run_experiment(other, choose(catalogue), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
 def test_another_catalogue_than_the_configuration_names_is_refused(catalogue, tmp_path):
     other = tiny_catalogue(seed=1)
     with pytest.raises(InputError, match="catalogue must be the one that the configuration names"):

@@ -101,10 +101,16 @@ class TrainingConfig(_Config):
 
 
 class CatalogueReference(_Config):
-    """Which data a run was trained on; equal digests mean comparable results."""
+    """Which data a run was trained on; equal digests mean comparable results.
+
+    Args:
+        digest: Sha256 of ids, pairs and partitions.
+        content: Sha256 of the features and neighbours that the run was given, by modality.
+    """
 
     name: str
     digest: str
+    content: dict[str, str] = {}
 
 
 class RunConfig(_Config):

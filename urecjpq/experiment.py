@@ -19,8 +19,14 @@ def describe(catalogue: Catalogue, **choices) -> RunConfig:
     """Return the configuration of a run on ``catalogue``; ``choices`` are fields of `RunConfig`."""
     return RunConfig(
         version=importlib.metadata.version("urecjpq"),
-        catalogue=CatalogueReference(name=catalogue.name, digest=catalogue.digest),
+        catalogue=_refer_to(catalogue),
         **choices,
+    )
+
+
+def _refer_to(catalogue: Catalogue) -> CatalogueReference:
+    return CatalogueReference(
+        name=catalogue.name, digest=catalogue.digest, content=catalogue.content_digests
     )
 
 
@@ -55,6 +61,14 @@ def run_experiment(
         "catalogue must be the one that the configuration names",
         f"{catalogue.name} {catalogue.digest[:12]}… "
         f"instead of {config.catalogue.name} {config.catalogue.digest[:12]}…",
+        "Describe the run with this catalogue.",
+    )
+    content = catalogue.content_digests
+    changed = {name for name, _ in set(content.items()) ^ set(config.catalogue.content.items())}
+    require(
+        not changed,
+        "catalogue must have the features and neighbours that the configuration names",
+        f"other {', '.join(sorted(changed))}",
         "Describe the run with this catalogue.",
     )
     if _is_done(folder, config, resume):

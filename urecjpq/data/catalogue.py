@@ -160,6 +160,13 @@ class Catalogue:
             sha.update(b"-" if column is None else np.ascontiguousarray(column).tobytes())
         return sha.hexdigest()
 
+    @cached_property
+    def content_digests(self) -> dict[str, str]:
+        """Sha256 of each modality's features and neighbours, by ``features.image`` and the like."""
+        given = {f"features.{name}": value for name, value in self.features.items()}
+        given |= {f"neighbours.{name}": value for name, value in self.neighbours.items()}
+        return {name: _digest(vars(value)) for name, value in sorted(given.items())}
+
     def with_interactions(self, interactions: Interactions) -> "Catalogue":
         """Return the same catalogue with other interactions (a new partition, say)."""
         return replace(self, interactions=interactions)
@@ -168,3 +175,11 @@ class Catalogue:
         """Return the same catalogue with these positions in `PARTITIONS`, one per interaction."""
         partitions = labels.astype(np.int8)
         return self.with_interactions(replace(self.interactions, partitions=partitions))
+
+
+def _digest(arrays: dict[str, np.ndarray]) -> str:
+    sha = hashlib.sha256()
+    for name, array in arrays.items():
+        sha.update(f"{name} {array.dtype.str} {array.shape}\0".encode())
+        sha.update(np.ascontiguousarray(array).data)
+    return sha.hexdigest()
