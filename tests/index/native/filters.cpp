@@ -15,7 +15,7 @@ std::mt19937 random_bits(0);
 int below(int n) { return int(random_bits() % unsigned(n)); }
 
 struct Case {
-    std::vector<uint8_t> lines, keys, losses;
+    std::vector<uint8_t> lines, keys, losses, depth;
     std::vector<uint32_t> first_line{0};
     std::vector<int32_t> split_of, order;
     std::vector<uint64_t> allowed;
@@ -32,10 +32,12 @@ void add_line(Case& c, int low, int high) {
 
 Case random_case() {
     Case c;
-    const int m = 1 + below(10), num_keys = m < 2 ? m : 2, num_blocks = 1 + below(70);
+    const int m = 1 + below(10), num_keys = m < 2 ? m : 2, num_blocks = 1 + below(64);
     c.codebook_size = 1 + below(below(2) ? 256 : 40);
     const int spread = 1 + below(200);
     for (int i = 0; i < m * 256; ++i) c.losses.push_back(uint8_t(below(spread)));
+    c.losses.resize(size_t(m + 1) * 256, 0);
+    for (int left = 0; left < 256; ++left) c.depth.push_back(uint8_t(below(m - num_keys + 1)));
     for (int split = 0; split < m; ++split) c.split_of.push_back(split);
     for (int place = num_keys; place < m; ++place) c.order.push_back(place);
     for (int block = 0; block < num_blocks; ++block) {
@@ -76,7 +78,7 @@ void check(const Case& c, ByteFilter filter, const char* path) {
     if (!filter) return;
     std::vector<uint64_t> masks(size_t(c.segment.num_blocks));
     const FilterTask<uint8_t> task{&c.segment, c.losses.data(), c.order.data(),
-                                   c.masked ? c.allowed.data() : nullptr, c.limit};
+                                   c.depth.data(), c.masked ? c.allowed.data() : nullptr, c.limit};
     FilterCounts counts;
     filter(task, 0, c.segment.num_blocks, masks.data(), counts);
     for (int64_t block = 0; block < c.segment.num_blocks; ++block)

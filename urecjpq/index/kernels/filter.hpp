@@ -4,8 +4,7 @@
 // rounded down. Their sum over an item's splits bounds from below how far its score lies under the
 // best thinkable one, so items whose sum exceeds `limit` are out. Sums saturate at 255 > limit.
 //
-// Each instruction set gives `Lanes`: 64 sums, which can add a line's losses and be compared. FEW is
-// how many items are quicker to finish one by one than by a whole line. Its
+// Each instruction set gives `Lanes`: 64 sums, which can add a line's losses and be compared. Its
 // file is compiled with flags of its own and must not share an inline function with other files.
 #pragma once
 
@@ -20,50 +19,82 @@ struct FilterCounts {
 template <class SubId>
 struct FilterTask {
     const Segment<SubId>* segment;
-    const uint8_t* losses;      // (code_length places, stride)
+    const uint8_t* losses;      // (code_length places + 1, stride): the last row is all zero
     const int32_t* order;       // places that are not keys, the most selective first
+    const uint8_t* depth;       // (256): lines worth reading at once, by the losses still allowed
     const uint64_t* allowed;    // (num_blocks) or nullptr
-    int limit;                  // 0 … 254
+    int limit;                  // at most 254
 };
 
-// Writes the mask of survivors of the blocks begin … end - 1 to masks[0 …].
+// Writes the mask of survivors of the blocks begin … end - 1, at most a superblock, to masks[0 …].
 template <class SubId>
 using Filter = void (*)(const FilterTask<SubId>&, int64_t begin, int64_t end, uint64_t* masks,
                         FilterCounts& counts);
 
-// Adds up the few items left one by one, each until it is out.
+// The items of a superblock that outlived the first lines of their block, and their sums so far.
 template <class SubId>
-URECJPQ_INLINE uint64_t finish_few(const FilterTask<SubId>& task, const SubId* line, int done,
-                                   uint64_t alive, const uint8_t* sums) {
+struct Survivors {
+    uint16_t item[BLOCKS_PER_SUPER * BLOCK + 4];  // block * 64 + position
+    uint8_t sum[BLOCKS_PER_SUPER * BLOCK + 4];
+    const SubId* line[BLOCKS_PER_SUPER];          // first line that is not a key's
+    uint8_t depth[BLOCKS_PER_SUPER];              // lines added already
+    int count = 0;
+
+    // Most blocks leave fewer than four: those are written without a branch that could fail.
+    URECJPQ_INLINE void append(int block, uint64_t alive, const uint8_t* sums) {
+        int here = count;
+        count += __builtin_popcountll(alive);
+        for (; alive; here += 4) {
+            for (int i = 0; i < 4; ++i, alive &= alive - 1) {
+                const int position = alive ? __builtin_ctzll(alive) : 0;
+                item[here + i] = uint16_t(block * BLOCK + position);
+                sum[here + i] = sums[position];
+            }
+        }
+    }
+};
+
+// Adds one more line's loss to every survivor, again and again; those over the limit drop out.
+template <class SubId>
+URECJPQ_INLINE void finish(const FilterTask<SubId>& task, Survivors<SubId>& left,
+                           uint64_t* masks) {
     const Segment<SubId>& segment = *task.segment;
     const int num_others = segment.code_length - segment.num_keys;
-    uint64_t kept = 0;
-    for (uint64_t left = alive; left; left &= left - 1) {
-        const int position = __builtin_ctzll(left);
-        int sum = sums[position];
-        for (int i = done; i < num_others && sum <= task.limit; ++i) {
-            const SubId stored = line[(task.order[i] - segment.num_keys) * BLOCK + position];
-            sum += task.losses[int64_t(task.order[i]) * segment.stride + segment.sub_id(stored)];
+    const int64_t stride = segment.stride;
+    for (int round = 0; round < num_others && left.count; ++round) {
+        int kept = 0;
+        for (int j = 0; j < left.count; ++j) {
+            const int item = left.item[j], block = item / BLOCK;
+            const int i = left.depth[block] + round;
+            const int64_t place = i < num_others ? task.order[i] : segment.code_length;
+            const int64_t line = i < num_others ? place - segment.num_keys : 0;
+            const SubId stored = left.line[block][line * BLOCK + item % BLOCK];
+            const int sum = left.sum[j] + task.losses[place * stride + segment.sub_id(stored)];
+            left.item[kept] = uint16_t(item);
+            left.sum[kept] = uint8_t(sum);
+            kept += sum <= task.limit;
         }
-        if (sum <= task.limit) kept |= left & -left;
+        left.count = kept;
     }
-    return kept;
+    for (int j = 0; j < left.count; ++j)
+        masks[left.item[j] / BLOCK] |= uint64_t(1) << (left.item[j] % BLOCK);
 }
 
 template <class Lanes, class SubId>
 void filter_blocks(const FilterTask<SubId>& task, int64_t begin, int64_t end, uint64_t* masks,
                    FilterCounts& counts) {
     const Segment<SubId>& segment = *task.segment;
-    const int num_keys = segment.num_keys, num_others = segment.code_length - num_keys;
+    const int num_keys = segment.num_keys;
     const int64_t stride = segment.stride;
+    Survivors<SubId> left;
     for (int64_t block = begin; block < end; ++block) {
+        masks[block - begin] = 0;
         uint64_t alive = segment.used(block);
         if (task.allowed) alive &= task.allowed[block];
         int constant = 0;
         for (int key = 0; key < num_keys; ++key)
             if (segment.constant(block, key))
                 constant += task.losses[key * stride + segment.sub_id(segment.low(block, key))];
-        masks[block - begin] = 0;
         if (!alive || constant > task.limit) continue;
         ++counts.looked_at;
         Lanes sums(uint8_t(constant), segment.stride);
@@ -75,22 +106,22 @@ void filter_blocks(const FilterTask<SubId>& task, int64_t begin, int64_t end, ui
             line += BLOCK;
             ++counts.lines_read;
         }
-        int done = 0;
-        for (; done < num_others && alive; ++done) {
-            if (Lanes::FEW && __builtin_popcountll(alive) <= Lanes::FEW) break;
-            const int64_t place = task.order[done];
+        const int depth = task.depth[task.limit - constant];
+        for (int i = 0; i < depth; ++i) {
+            const int64_t place = task.order[i];
             sums.add(task.losses + place * stride, line + (place - num_keys) * BLOCK);
-            alive &= sums.at_most(uint8_t(task.limit));
-            ++counts.lines_read;
         }
-        if (num_others == 0) alive &= sums.at_most(uint8_t(task.limit));
-        if (alive && done < num_others) {
-            uint8_t values[BLOCK];
-            sums.store(values);
-            alive = finish_few(task, line, done, alive, values);
-        }
-        masks[block - begin] = alive;
+        counts.lines_read += depth;
+        alive &= sums.at_most(uint8_t(task.limit));
+        if (!alive) continue;
+        uint8_t values[BLOCK];
+        sums.store(values);
+        const int here = int(block - begin);
+        left.line[here] = line;
+        left.depth[here] = uint8_t(depth);
+        left.append(here, alive, values);
     }
+    finish(task, left, masks);
 }
 
 // The filters of each instruction set by the number of 16-entry tables (1, 2, 4, 8, 16).

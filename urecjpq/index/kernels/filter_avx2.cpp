@@ -9,7 +9,6 @@ namespace {
 
 template <int TABLES>
 struct Avx2Lanes {
-    static constexpr int FEW = 6;
     static constexpr int LEVELS = TABLES == 16 ? 4 : TABLES == 8 ? 3 : TABLES == 4 ? 2 : TABLES - 1;
     __m256i sums[2];
 

@@ -16,7 +16,6 @@ namespace {
 
 template <int TABLES>
 struct Avx512Lanes {
-    static constexpr int FEW = 0;  // a line costs no more than one item
     __m512i sums;
 
     Avx512Lanes(uint8_t start, int) { sums = _mm512_set1_epi8(char(start)); }

@@ -16,7 +16,6 @@ namespace {
 
 template <int TABLES>
 struct NeonLanes {
-    static constexpr int FEW = 4;
     uint8x16_t sums[4];
 
     NeonLanes(uint8_t start, int) {

@@ -8,7 +8,6 @@ namespace {
 
 template <class SubId>
 struct PlainLanes {
-    static constexpr int FEW = 24;
     uint8_t sums[BLOCK];
     unsigned mask;
 

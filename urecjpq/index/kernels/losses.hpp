@@ -20,12 +20,14 @@ template <class SubId>
 class Losses {
 public:
     static constexpr int STEPS = 250;    // between the best thinkable score and the threshold
+    static constexpr double DEVIATIONS = 2.0;  // leaves about one item in forty
     static constexpr int REFRESH = 125;  // steps left at which rounding anew pays
 
     Losses(const Segment<SubId>& segment, const float* tables, int codebook_size, double extra)
         : segment_(segment), tables_(tables), size_(codebook_size),
-          bytes(size_t(segment.code_length) * segment.stride, 255), order(),
+          bytes(size_t(segment.code_length + 1) * segment.stride, 255),
           maxima_(segment.code_length) {
+        std::fill(bytes.end() - segment.stride, bytes.end(), uint8_t(0));
         double magnitude = 0;
         for (int split = 0; split < segment.code_length; ++split) {
             const float* row = tables + int64_t(split) * segment.stride;
@@ -64,18 +66,34 @@ public:
         if (limit < REFRESH) round(threshold);
     }
 
-    // Places that are not keys, largest mean loss first: they stop a block soonest.
-    void sort_places() {
+    // Orders the places that are not keys by mean loss, the largest first, and decides how many
+    // lines a block reads before its survivors go on one by one: as many as leave few of them.
+    void plan() {
         const int num_others = segment_.code_length - segment_.num_keys;
-        std::vector<double> means(segment_.code_length);
+        std::vector<double> means(segment_.code_length), variances(segment_.code_length);
         for (int place = 0; place < segment_.code_length; ++place) {
             const uint8_t* row = bytes.data() + int64_t(place) * segment_.stride;
-            means[place] = std::accumulate(row, row + size_, 0.0);
+            double sum = 0, squares = 0;
+            for (int g = 0; g < size_; ++g) {
+                sum += row[g];
+                squares += double(row[g]) * row[g];
+            }
+            means[place] = sum / size_;
+            variances[place] = squares / size_ - means[place] * means[place];
         }
         order.resize(num_others);
         std::iota(order.begin(), order.end(), segment_.num_keys);
         std::stable_sort(order.begin(), order.end(),
                          [&](int a, int b) { return means[a] > means[b]; });
+        for (int left = 0; left < 256; ++left) {
+            double mean = 0, variance = 0;
+            int lines = 0;
+            while (lines < num_others && mean - DEVIATIONS * std::sqrt(variance) < left) {
+                mean += means[order[lines]];
+                variance += variances[order[lines++]];
+            }
+            depth[left] = uint8_t(std::min(lines, 255));
+        }
     }
 
     float best_of(int place) const { return maxima_[segment_.split_of[place]]; }
@@ -86,8 +104,9 @@ private:
     int size_;
 
 public:
-    std::vector<uint8_t> bytes;  // (places, stride)
+    std::vector<uint8_t> bytes;  // (places + 1, stride): the last row is all zero
     std::vector<int32_t> order;
+    uint8_t depth[256] = {};
     double total = 0, slack = 0;
     int limit = 0;
     bool usable = true;

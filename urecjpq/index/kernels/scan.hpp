@@ -72,7 +72,7 @@ public:
         }
         uint64_t masks[BLOCKS_PER_SUPER];
         const FilterTask<SubId> task{&segment_, losses_.bytes.data(), losses_.order.data(),
-                                     query_.rules.allowed, losses_.limit};
+                                     losses_.depth, query_.rules.allowed, losses_.limit};
         FilterCounts counts;
         filter_(task, begin, end, masks, counts);
         query_.counts.looked_at += counts.looked_at;
@@ -89,7 +89,7 @@ public:
 private:
     void round() {
         losses_.round(query_.best.threshold());
-        losses_.sort_places();
+        losses_.plan();
     }
 
     void score_super(int64_t super) {

@@ -1,6 +1,7 @@
 // Superblocks: 64 blocks that share the range of their key splits' sub-ids, and so one bound.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <vector>
 
