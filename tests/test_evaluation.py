@@ -5,10 +5,10 @@ import pytest
 import torch
 from scipy.sparse import csr_matrix
 
-from urecjpq import evaluation
 from urecjpq.data.catalogue import Catalogue, Features, Interactions
 from urecjpq.errors import InputError
 from urecjpq.evaluation import evaluate, rank_items
+from urecjpq.index import dense
 from urecjpq.metrics import popularity_bands
 
 
@@ -72,9 +72,9 @@ def test_lists_depend_neither_on_threads_nor_on_blocks_nor_on_company(monkeypatc
     some = np.array([699, 3, 256, 3])
     assert torch.equal(rank_items(*vectors, some, seen, 20), expected[some])
     for block in (64, 512):
-        monkeypatch.setattr(evaluation, "BLOCK", block)
+        monkeypatch.setattr(dense, "BLOCK", block)
         assert torch.equal(rank_items(*vectors, users, seen, 20), expected)
-    monkeypatch.setattr(evaluation, "BLOCK_SCORES", 333 * 100)  # as if there were many items
+    monkeypatch.setattr(dense, "BLOCK_SCORES", 333 * 100)  # as if there were many items
     assert torch.equal(rank_items(*vectors, users, seen, 20), expected)
 
 

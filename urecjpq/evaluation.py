@@ -9,6 +9,7 @@ from scipy.sparse import csr_matrix
 
 from urecjpq.data.catalogue import Catalogue, Features
 from urecjpq.errors import require
+from urecjpq.index.dense import Exclusions, search_dense
 from urecjpq.metrics import (
     LIST_METRICS,
     USER_METRICS,
@@ -18,8 +19,6 @@ from urecjpq.metrics import (
     user_metrics,
 )
 
-BLOCK = 256  # users per product: the fastest of 64 … 2048 measured on two cores
-BLOCK_SCORES = 2**26  # scores held at once (256 MiB); fewer users per product beyond 262,144 items
 METRICS = (*USER_METRICS, *LIST_METRICS, "bands")
 EXCLUSIONS = ("train", "train+valid")
 
@@ -100,8 +99,8 @@ def rank_items(
 ) -> torch.Tensor:
     """Return the k best items of each user by inner product, ties to the lower id.
 
-    Every product has the same number of rows, so a user's list depends neither on which users
-    are asked together nor on the number of threads.
+    This is the index's method ``dense``: a user's list depends neither on which users are asked
+    together nor on the number of threads.
 
     Args:
         user_vectors: Finite. Shape ``(num_users, d)``.
@@ -117,53 +116,10 @@ def rank_items(
     _check_vectors(user_vectors, item_vectors)
     require(k >= 1, "k must be at least 1", k)
     users = np.asarray(users, dtype=np.int64)
-    num_items, device = len(item_vectors), item_vectors.device
-    block = max(1, min(BLOCK, BLOCK_SCORES // max(num_items, 1)))
-    lists = torch.full((len(users), k), -1, dtype=torch.int64, device=device)
-    item_columns = item_vectors.float().t()
-    queries = user_vectors[torch.from_numpy(users).to(device)].float()
-    queries = torch.nn.functional.pad(queries, (0, 0, 0, -len(users) % block))
-    scores = queries.new_empty((block, num_items))
-    masked, bounds = _masked(exclude, users, block)
-    for start in range(0, len(users), block):
-        stop = min(start + block, len(users))
-        torch.mm(queries[start : start + block], item_columns, out=scores)
-        positions = masked[bounds[start] : bounds[stop]].to(device)
-        scores.view(-1)[positions] = -torch.inf
-        lists[start:stop, : min(k, num_items)] = _best(scores[: stop - start], min(k, num_items))
-    return lists
-
-
-def _masked(
-    exclude: csr_matrix | None, users: np.ndarray, block: int
-) -> tuple[torch.Tensor, np.ndarray]:
-    """Return the positions to mask in each flattened block, and where each user's begin."""
-    if exclude is None:
-        return torch.empty(0, dtype=torch.int64), np.zeros(len(users) + 1, dtype=np.int64)
-    chosen = exclude[users]
-    rows = np.repeat(np.arange(len(users), dtype=np.int64) % block, np.diff(chosen.indptr))
-    return torch.from_numpy(rows * exclude.get_shape()[1] + chosen.indices), chosen.indptr
-
-
-def _best(scores: torch.Tensor, k: int) -> torch.Tensor:
-    # One more than asked for shows whether the last place is contested: topk promises no order
-    # among equals, and quantised items with the same codes are equal.
-    values, ids = torch.topk(scores, min(k + 1, scores.shape[1]))
-    tied = (values[:, 1:] == values[:, :-1]) & (values[:, 1:] > -torch.inf)
-    ids, values = ids[:, :k], values[:, :k]
-    rows = tied.any(1).nonzero().flatten()
-    if len(rows):
-        ids[rows] = _best_of_tied(scores[rows], values[rows, -1:], k)
-    return ids.masked_fill(values == -torch.inf, -1)
-
-
-def _best_of_tied(scores: torch.Tensor, last: torch.Tensor, k: int) -> torch.Tensor:
-    """Return the k best where equals go by id; `last` is the score of the k-th place."""
-    rows, ids = (scores >= last).nonzero(as_tuple=True)  # at least k a row, ids ascending
-    order = scores[rows, ids].sort(descending=True, stable=True).indices
-    order = order[rows[order].sort(stable=True).indices]
-    begins = torch.searchsorted(rows, torch.arange(len(scores), device=rows.device))
-    return ids[order][begins[:, None] + torch.arange(k, device=rows.device)]
+    queries = user_vectors[torch.from_numpy(users).to(user_vectors.device)]
+    seen = None if exclude is None else exclude[users]
+    excluded = None if seen is None else Exclusions(seen.indptr, seen.indices)
+    return search_dense(queries, item_vectors, k, excluded, alike=True)[0]
 
 
 def _check_vectors(user_vectors: torch.Tensor, item_vectors: torch.Tensor) -> None:
