@@ -107,6 +107,17 @@ def test_vectors_have_a_row_per_user_and_item(backbone, table, catalogue, tables
     assert torch.isfinite(items).all()
 
 
+@every_table
+@every_backbone
+def test_an_index_source_has_the_final_item_vectors(backbone, table, catalogue, tables_of):
+    model = build(backbone, tables_of(table), catalogue)
+    source = model.index_source()
+    coded = isinstance(model.item_table, JPQEmbedding)
+    assert (source is not None) == (coded and backbone == "lightgcn, no layers")
+    if source is not None:
+        assert torch.equal(source.weight, model.vectors()[1])
+
+
 @every_backbone
 def test_evaluation_mode_changes_no_vector(backbone, catalogue, tables_of):
     model = build(backbone, tables_of("jpq random"), catalogue)

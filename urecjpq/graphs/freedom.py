@@ -112,6 +112,9 @@ class FREEDOM(nn.Module):
         """Return the final user and item vectors over all edges; their product is the score."""
         return self._vectors(self.graph)
 
+    def index_source(self) -> None:
+        """Return no table: final item vectors add the item graph's, and have no codes."""
+
 
 def blend(neighbours: dict[str, Neighbours], weights: dict[str, float] | None) -> csr_matrix:
     """Return the weighted sum of the neighbour graphs. Shape ``(num_items, num_items)``."""

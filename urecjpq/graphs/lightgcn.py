@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from urecjpq.graphs.propagation import bipartite_graph, layer_mean
 from urecjpq.losses import bpr_loss, half_squared_norm
 from urecjpq.sampling import Triples
-from urecjpq.tables import Table
+from urecjpq.tables import JPQEmbedding, Table
 
 
 class LightGCN(nn.Module):
@@ -68,3 +68,11 @@ class LightGCN(nn.Module):
         final = layer_mean(self.graph, start, self.num_layers)
         users, items = final.split([self.num_users, len(final) - self.num_users])
         return users, items
+
+    def index_source(self) -> JPQEmbedding | None:
+        """Return the item table if it is quantised and its rows are the final item vectors.
+
+        An index may then add sub-scores; with None, it scores final vectors.
+        """
+        table = self.item_table
+        return table if isinstance(table, JPQEmbedding) and self.num_layers == 0 else None
