@@ -116,6 +116,16 @@ def assign_factors(
     return Assignment(codes, np.stack([part[1] for part in parts]))
 
 
+def nearest_centroids(points: np.ndarray, centroids: np.ndarray) -> np.ndarray:
+    """Return the centroid nearest to each point, ties to the lower one, int32.
+
+    Args:
+        points: float32. Shape ``(n, c)``.
+        centroids: float32. Shape ``(b, c)``.
+    """
+    return _nearest(np.ascontiguousarray(points), centroids)[0]
+
+
 def _require_splits(embedding_dim: int, code_length: int) -> None:
     require(
         embedding_dim >= 1 and embedding_dim % code_length == 0,

@@ -11,12 +11,16 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
-from urecjpq.assignment.assignment import code_dtype
 from urecjpq.errors import require
 
 BLOCK = 64
 NO_ID = np.uint32(0xFFFFFFFF)
 CHUNK = 2**14  # blocks handled at once: about a million items
+
+
+def sub_id_type(codebook_size: int) -> type[np.uint8] | type[np.uint16]:
+    """Return how the kernels read sub-ids: tables of torch have signed ones beyond a byte."""
+    return np.uint8 if codebook_size <= 256 else np.uint16
 
 
 @dataclass(frozen=True)
@@ -124,9 +128,9 @@ def build_layout(
     ]
     lines, num_lines, keys, id_base, id_planes, num_planes = zip(*parts, strict=True)
     return Layout(
-        lines=np.concatenate(lines).astype(code_dtype(codebook_size), copy=False),
+        lines=np.concatenate(lines).astype(sub_id_type(codebook_size), copy=False),
         first_line=_offsets(num_lines),
-        keys=np.concatenate(keys).astype(code_dtype(codebook_size), copy=False),
+        keys=np.concatenate(keys).astype(sub_id_type(codebook_size), order="C"),
         id_base=np.concatenate(id_base),
         id_first=_offsets(num_planes),
         id_planes=np.concatenate(id_planes),

@@ -151,13 +151,20 @@ void bind_segment(nb::module_& module, const char* name) {
     using Class = PySegment<SubId>;
     nb::class_<Class>(module, name)
         .def(nb::init<Array<SubId, 2>, Array<uint32_t, 1>, Array<SubId, 3>, Array<uint32_t, 1>,
-                      Array<uint32_t, 1>, Array<uint64_t, 1>, int64_t, Array<int32_t, 1>, int>())
+                      Array<uint32_t, 1>, Array<uint64_t, 1>, int64_t, Array<int32_t, 1>, int>(),
+             nb::arg("lines").noconvert(), nb::arg("first_line").noconvert(),
+             nb::arg("keys").noconvert(), nb::arg("id_base").noconvert(),
+             nb::arg("id_first").noconvert(), nb::arg("id_planes").noconvert(),
+             nb::arg("num_items"), nb::arg("split_order").noconvert(), nb::arg("codebook_size"))
         .def("search", &Class::search, nb::arg("tables").noconvert(), nb::arg("k"),
              nb::arg("method"), nb::arg("threads"), nb::arg("simd"),
-             nb::arg("removed") = nb::none(), nb::arg("allowed") = nb::none(),
-             nb::arg("exclude_first") = nb::none(), nb::arg("exclude_ids") = nb::none(),
-             nb::arg("slack") = nb::none(), nb::arg("vectors") = nb::none(),
-             nb::arg("queries") = nb::none())
+             nb::arg("removed").noconvert() = nb::none(),
+             nb::arg("allowed").noconvert() = nb::none(),
+             nb::arg("exclude_first").noconvert() = nb::none(),
+             nb::arg("exclude_ids").noconvert() = nb::none(),
+             nb::arg("slack").noconvert() = nb::none(),
+             nb::arg("vectors").noconvert() = nb::none(),
+             nb::arg("queries").noconvert() = nb::none())
         .def("ids", &Class::ids)
         .def_prop_ro("postings_bytes", &Class::postings_bytes);
 }

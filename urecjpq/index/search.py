@@ -1,0 +1,238 @@
+"""One search over every segment of an index, by any method, with the same answer."""
+
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import torch
+
+from urecjpq.index.dense import Exclusions, search_dense
+from urecjpq.index.filters import Allowed
+from urecjpq.index.native import REFERENCE
+from urecjpq.index.reference import CHUNK, best, code_scores, vector_scores
+from urecjpq.index.segment import Segment, State
+from urecjpq.index.source import Scores
+
+QUERIES_AT_ONCE = 64  # of the reference
+SMALL = 2**13  # items below which bounds cost more than they save
+
+
+@dataclass(frozen=True)
+class SearchStatistics:
+    """What a search did.
+
+    Args:
+        method: The method that ran.
+        path: The kernels that ran, or ``reference``.
+        threads: Threads asked for.
+        items_scored: Exact scores, all queries together.
+        blocks: Blocks of 64 items times queries.
+        blocks_skipped: Those of which not one sub-id was looked up.
+        lines_read: Looked-up splits of blocks.
+        nanoseconds: By stage: ``table``, ``warm_up``, ``scan``, ``total``.
+    """
+
+    method: str
+    path: str
+    threads: int
+    items_scored: int = 0
+    blocks: int = 0
+    blocks_skipped: int = 0
+    lines_read: int = 0
+    nanoseconds: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Request:
+    """A checked search.
+
+    Args:
+        queries: float32, finite. Shape ``(q, d)``.
+        k: At least 1.
+        exclude: Items each query must not list, or None.
+        allow: Mask by id, or None.
+        method: ``scan``, ``prune``, ``pqtopk`` or ``dense``.
+        threads: At least 1.
+        path: Kernels to take.
+    """
+
+    queries: np.ndarray
+    k: int
+    exclude: Exclusions | None
+    allow: Allowed | None
+    method: str
+    threads: int
+    path: str
+
+
+Answer = tuple[np.ndarray, np.ndarray]
+
+
+def run(state: State, request: Request, scores: Scores) -> tuple[Answer, SearchStatistics]:
+    """Return ids and scores of shape ``(q, k)``, and what was done."""
+    statistics = SearchStatistics(request.method, request.path, request.threads)
+    if request.method == "dense":
+        return _dense(state, request), replace(statistics, path="torch")
+    answers, counts = [], np.zeros(6, dtype=np.int64)
+    for segment, hidden in state.parts():
+        part = replace(request, exclude=segment.exclusions(request.exclude))
+        words = request.allow and request.allow.words(segment, state.num_ids)
+        if request.path == REFERENCE:
+            answer = _reference(segment, hidden, part, scores, words)
+        else:
+            *answer, found = _native(segment, hidden, part, scores, words)
+            counts += found.sum(0)
+        answers.append(_by_id(segment, tuple(answer)))
+    blocks = len(request.queries) * sum(s.layout.num_blocks for s, _ in state.parts())
+    statistics = replace(
+        statistics,
+        items_scored=int(counts[0]),
+        blocks=blocks,
+        blocks_skipped=int(counts[2]),
+        lines_read=int(counts[5]),
+        nanoseconds={"warm_up": int(counts[3]), "scan": int(counts[4])},
+    )
+    return answers[0] if len(answers) == 1 else merge(answers, request.k), statistics
+
+
+def merge(answers: list[Answer], k: int) -> Answer:
+    """Return the k best of several answers."""
+    ids, scores = (np.concatenate(parts, axis=1) for parts in zip(*answers, strict=True))
+    return best(ids, scores, k)
+
+
+def _by_id(segment: Segment, answer: Answer) -> Answer:
+    if segment.ids is None:
+        return answer
+    rows, scores = answer
+    return np.where(rows < 0, -1, segment.ids[rows]), scores
+
+
+def _native(
+    segment: Segment,
+    hidden: np.ndarray | None,
+    request: Request,
+    scores: Scores,
+    words: np.ndarray | None,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    exclude = request.exclude
+    return segment.native.search(
+        scores.tables,
+        request.k,
+        request.method,
+        request.threads,
+        request.path,
+        removed=hidden,
+        allowed=words,
+        exclude_first=None if exclude is None else exclude.first,
+        exclude_ids=None if exclude is None else exclude.ids,
+        slack=scores.slack,
+        vectors=segment.vectors,
+        queries=scores.queries,
+    )
+
+
+def _reference(
+    segment: Segment,
+    hidden: np.ndarray | None,
+    request: Request,
+    scores: Scores,
+    words: np.ndarray | None,
+) -> Answer:
+    listable = _listable(segment, hidden, words)
+    starts = range(0, len(request.queries), QUERIES_AT_ONCE)
+    slices = [slice(start, start + QUERIES_AT_ONCE) for start in starts]
+    parts = [_reference_part(segment, listable, request, scores, part) for part in slices]
+    ids, values = zip(*parts, strict=True)
+    return np.concatenate(ids), np.concatenate(values)
+
+
+def _reference_part(
+    segment: Segment, listable: np.ndarray, request: Request, scores: Scores, part: slice
+) -> Answer:
+    rows, codes = segment.decoded
+    found: list[Answer] = []
+    for start in range(0, len(rows), CHUNK):
+        here = slice(start, start + CHUNK)
+        if segment.vectors is not None and scores.queries is not None:
+            values = vector_scores(scores.queries[part], segment.vectors[rows[here]])
+        else:
+            values = code_scores(scores.tables[part], codes[here])
+        ids = np.where(listable[here], rows[here], -1)
+        ids = np.broadcast_to(ids, values.shape).copy()
+        _exclude(ids, rows[here], request.exclude, part)
+        found = [merge([*found, (ids, values)], request.k)]
+    return found[0]
+
+
+def _exclude(ids: np.ndarray, rows: np.ndarray, exclude: Exclusions | None, part: slice) -> None:
+    """Mark the excluded items of some queries as no candidates."""
+    if exclude is None:
+        return
+    first = exclude.first[part.start : part.start + len(ids) + 1]
+    queries = np.repeat(np.arange(len(ids)), np.diff(first))
+    chosen = exclude.ids[first[0] : first[-1]]
+    places = np.searchsorted(rows, chosen)
+    known = places < len(rows)
+    known[known] = rows[places[known]] == chosen[known]
+    ids[queries[known], places[known]] = -1
+
+
+def _listable(segment: Segment, hidden: np.ndarray | None, words: np.ndarray | None) -> np.ndarray:
+    """Return whether each row of the decoded codes may be listed."""
+    rows = segment.decoded[0]
+    listable = np.ones(len(rows), dtype=bool)
+    if hidden is not None:
+        listable &= (hidden[rows >> 6] >> (rows & 63).astype(np.uint64) & np.uint64(1)) == 0
+    if words is not None:
+        allowed = np.unpackbits(words.view(np.uint8), bitorder="little").astype(bool)
+        by_position = segment.layout.ids()[: len(rows)]
+        listable &= allowed[: len(rows)][np.argsort(by_position, kind="stable")]
+    return listable
+
+
+def _dense(state: State, request: Request) -> Answer:
+    """Reconstruct and multiply, chunk by chunk; scores as the library's product rounds them."""
+    queries = torch.from_numpy(request.queries)
+    answers = []
+    for segment, hidden in state.parts():
+        part = segment.exclusions(request.exclude)
+        words = request.allow and request.allow.words(segment, state.num_ids)
+        listable, (rows, codes) = _listable(segment, hidden, words), segment.decoded
+        found: list[Answer] = []
+        for start in range(0, len(rows), CHUNK * 4):
+            here = slice(start, start + CHUNK * 4)
+            kept = np.flatnonzero(listable[here]) + start
+            if segment.vectors is not None:
+                vectors = segment.vectors[rows[kept], : request.queries.shape[1]]
+            else:
+                vectors = reconstruct(state.source.centroids, codes[kept])
+            excluded = _within(part, rows[kept])
+            ids, values = search_dense(queries, torch.from_numpy(vectors), request.k, excluded)
+            places = ids.numpy()
+            ids = np.where(places < 0, -1, rows[kept][places] if len(kept) else -1)
+            found = [merge([*found, (ids, values.numpy())], request.k)]
+        answers.append(_by_id(segment, found[0]))
+    return merge(answers, request.k)
+
+
+def _within(exclude: Exclusions | None, rows: np.ndarray) -> Exclusions | None:
+    """Return exclusions by place in ``rows``, ascending rows."""
+    if exclude is None:
+        return None
+    places = np.searchsorted(rows, exclude.ids)
+    known = places < len(rows)
+    known[known] = rows[places[known]] == exclude.ids[known]
+    first = np.concatenate([[0], np.cumsum(known)])[exclude.first]
+    return Exclusions(first, places[known])
+
+
+def reconstruct(centroids: np.ndarray, codes: np.ndarray) -> np.ndarray:
+    """Return the embeddings that codes stand for. Shape ``(n, d)``."""
+    splits = np.arange(codes.shape[1])
+    return centroids[splits, codes].reshape(len(codes), -1)
+
+
+def choose_method(state: State) -> str:
+    """Return what ``auto`` takes: bounds pay once there is something to skip."""
+    bounded = state.source.centroids.shape[1] > 1
+    return "scan" if bounded and state.num_items >= SMALL else "pqtopk"

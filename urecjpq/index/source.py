@@ -1,0 +1,108 @@
+"""Where scores come from: a quantised table, or final vectors with codes beside them."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from urecjpq.index.native import REFERENCE, kernels
+from urecjpq.index.reference import score_table
+
+LANES = 8  # partial sums of a product, see kernels/query.hpp
+
+
+@dataclass(frozen=True)
+class Scores:
+    """What one batch of queries needs in a search.
+
+    Args:
+        tables: Sub-scores, float32. Shape ``(q, m, b)``.
+        slack: How far a float32 score may lie above its bound, float64. Shape ``(q,)``.
+        queries: Padded queries where items are final vectors. Shape ``(q, d8)``.
+    """
+
+    tables: np.ndarray
+    slack: np.ndarray | None = None
+    queries: np.ndarray | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class TableSource:
+    """Scores are sums of sub-scores.
+
+    Args:
+        centroids: float32. Shape ``(m, b, d/m)``.
+    """
+
+    centroids: np.ndarray
+
+    @property
+    def embedding_dim(self) -> int:
+        """``d``."""
+        return self.centroids.shape[0] * self.centroids.shape[2]
+
+    @cached_property
+    def columns(self) -> np.ndarray:
+        """Centroids as ``(m, d/m, b)``: a sub-score table adds up rows of it."""
+        return np.ascontiguousarray(self.centroids.transpose(0, 2, 1))
+
+    def scores(self, queries: np.ndarray, threads: int, path: str) -> Scores:
+        """Return the sub-score tables of queries. Shape ``(q, d)``."""
+        return Scores(self._tables(queries, threads, path))
+
+    def _tables(self, queries: np.ndarray, threads: int, path: str) -> np.ndarray:
+        module = None if path == REFERENCE else kernels()
+        if module is None:
+            return score_table(queries, self.columns)
+        return module.score_table(queries, self.columns, threads)
+
+    @cached_property
+    def energy(self) -> np.ndarray:
+        """Variance that each split brings to scores, centroids equally frequent. Shape ``(m,)``."""
+        values = self.centroids.astype(np.float64)
+        return ((values - values.mean(1, keepdims=True)) ** 2).sum((1, 2))
+
+
+@dataclass(frozen=True, eq=False)
+class VectorSource(TableSource):
+    """Scores are products with final vectors; codes bound them.
+
+    With ``x = c + r``, ``q·x ≤ q·c + ‖q‖‖r‖``: lengths of residuals are one more split, whose
+    entries are rounded up.
+
+    Args:
+        radii: Upper ends of the bins of ``‖r‖``, ascending, float32. Shape ``(b,)``.
+        longest: Length of the longest vector.
+    """
+
+    radii: np.ndarray
+    longest: float
+
+    def scores(self, queries: np.ndarray, threads: int, path: str) -> Scores:
+        """Return tables with the split of residuals, and the room that rounding needs.
+
+        A product of ``d8`` values in 8 lanes errs by at most ``(d8/8 + 4) ε ‖q‖‖x‖``, ε = 2⁻²⁴, and
+        the sub-scores together by ``(d/m + 2) ε ‖q‖ C``, C the longest thinkable ``c``.
+        """
+        lengths = np.sqrt((queries.astype(np.float64) ** 2).sum(1))
+        up = np.nextafter(np.float32(1), np.float32(2))
+        residuals = (lengths[:, None] * self.radii).astype(np.float32) * up
+        tables = np.concatenate(
+            [self._tables(queries, threads, path), residuals[:, None]], axis=1, dtype=np.float32
+        )
+        padded = pad_lanes(queries)
+        rounding = (padded.shape[1] / LANES + 4) * self.longest
+        rounding += (self.centroids.shape[2] + 2) * self._longest_sum
+        return Scores(tables, lengths * rounding * 2.0**-24 * 1.01, padded)
+
+    @cached_property
+    def _longest_sum(self) -> float:
+        squares = (self.centroids.astype(np.float64) ** 2).sum(2)
+        return float(np.sqrt(squares.max(1).sum()))
+
+
+def pad_lanes(vectors: np.ndarray) -> np.ndarray:
+    """Return float32 vectors with zeros up to a multiple of eight dimensions."""
+    vectors = np.ascontiguousarray(vectors, dtype=np.float32)
+    extra = -vectors.shape[1] % LANES
+    return np.pad(vectors, ((0, 0), (0, extra))) if extra else vectors
