@@ -17,6 +17,8 @@ from typing import NamedTuple, TypeVar
 import numpy as np
 from safetensors.numpy import load_file
 
+from urecjpq.index import TopKIndex
+
 KINDS = ("independent", "zipf", "trained")
 CODE_LENGTH, CODEBOOK_SIZE, EMBEDDING_DIM = 8, 256, 512
 CHUNK = 2**20
@@ -128,6 +130,20 @@ def summary(times: np.ndarray) -> dict[str, float | int]:
     median, p95 = np.quantile(times, [0.5, 0.95])
     figures = {"median_ms": median, "p95_ms": p95, "p95_over_median": p95 / median}
     return {"queries": len(times)} | {name: float(value) for name, value in figures.items()}
+
+
+def work(index: TopKIndex, queries: np.ndarray, k: int, method: str) -> dict[str, object]:
+    """Return what a method does to answer a query: medians, and for scored items the 95th too."""
+    done = [index.search(query, k, method=method).statistics for query in queries]
+    scored = np.array([statistics.items_scored for statistics in done])
+    skipped = [statistics.blocks_skipped / statistics.blocks for statistics in done]
+    lines = [statistics.lines_read for statistics in done]
+    figures: dict[str, object] = {"simd": done[0].path, "items_scored": int(np.median(scored))}
+    figures |= {"items_scored_p95": int(np.quantile(scored, 0.95))}
+    return figures | {
+        "share_of_blocks_skipped": float(np.median(skipped)),
+        "lines_read": int(np.median(lines)),
+    }
 
 
 def rounded(line: Mapping[str, object]) -> dict[str, object]:

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from urecjpq.errors import InputError
+from urecjpq.index_cli import K, Method, index_app, print_list
 
 app = typer.Typer(
     help="Quantised user and item embeddings for recommender systems.",
@@ -15,6 +16,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
+app.add_typer(index_app, name="index")
 
 Card = Annotated[str, typer.Argument(help="Name of a data-set card, or the path of your own.")]
 Data = Annotated[Path | None, typer.Option(help="Folder with the files that the card names.")]
@@ -101,16 +103,15 @@ def compare(
 def recommend(
     run: RunFolder,
     user: Annotated[str, typer.Argument(help="Raw user id.")],
-    k: Annotated[int, typer.Option("-k", help="How many items.")] = 10,
+    k: K = 10,
+    method: Method = "auto",
     threads: Threads = None,
 ) -> None:
     """Print the best items for a user, leaving out the user's training items."""
     from urecjpq.runs import load_run
 
     _set_threads(threads)
-    best = load_run(run).recommend(user, k)
-    for place, row in enumerate(best.itertuples(index=False), start=1):
-        typer.echo(f"{place:>3}  {row.score:8.4f}  {row.item_id}  {row.title}".rstrip())
+    print_list(load_run(run).recommend(user, k, method))
 
 
 @app.command()

@@ -29,8 +29,8 @@ from urecjpq.build import Backbone, build_backbone, empty_table
 from urecjpq.config import RunConfig, parse_config
 from urecjpq.data.catalogue import Catalogue, Neighbours
 from urecjpq.errors import require
-from urecjpq.evaluation import rank_items
 from urecjpq.files import read_tensors
+from urecjpq.index import TopKIndex
 from urecjpq.manifest import verify_run
 
 
@@ -60,12 +60,36 @@ class Run:
         with torch.no_grad():
             return self.backbone.vectors()
 
-    def recommend(self, user_id: str, k: int = 10) -> pd.DataFrame:
+    @cached_property
+    def index(self) -> TopKIndex:
+        """Exact top-K over the items, made at once: final vectors are scored one and all.
+
+        `build_index` takes longer and answers sooner: for many items and many questions.
+        """
+        return self.build_index(code_length=None)
+
+    def build_index(self, code_length: int | None = 8, codebook_size: int = 256) -> TopKIndex:
+        """Return an exact top-K index; a table that can be scored directly brings its own codes.
+
+        Args:
+            code_length: For final vectors, see `TopKIndex.from_vectors`.
+            codebook_size: Likewise.
+        """
+        table = self.backbone.index_source()
+        if table is not None:
+            return TopKIndex.from_table(table)
+        return TopKIndex.from_vectors(self.vectors[1], code_length, codebook_size)
+
+    def recommend(
+        self, user_id: str, k: int = 10, method: str = "auto", index: TopKIndex | None = None
+    ) -> pd.DataFrame:
         """Return the best items for a user, leaving out the user's training items.
 
         Args:
             user_id: Raw id.
             k: Length of the list, at least 1; shorter if candidates run out.
+            method: See `TopKIndex.search`.
+            index: An index of this run's items, as a service would load it; `index` if None.
 
         Returns:
             Columns ``item_id``, ``title`` and ``score``, best first.
@@ -74,12 +98,15 @@ class Run:
             InputError: The user is unknown, or ``k`` is below 1.
         """
         row = self.user_row(user_id)
-        users, items = self.vectors
-        best = rank_items(users, items, np.array([row]), self.interactions, k)[0].numpy()
-        best = best[best >= 0]
-        scores = (items[best] @ users[row]).numpy()
+        query, seen = self.vectors[0][row], self.interactions[[row]]
+        found = (index or self.index).search(query, k, exclude=seen, method=method)
+        best = found.ids[found.ids >= 0]
         return pd.DataFrame(
-            {"item_id": self.item_ids[best], "title": self.titles[best], "score": scores}
+            {
+                "item_id": self.item_ids[best],
+                "title": self.titles[best],
+                "score": found.scores[: len(best)],
+            }
         )
 
     def user_row(self, user_id: str) -> int:

@@ -59,6 +59,7 @@ def best(ids: np.ndarray, scores: np.ndarray, k: int) -> tuple[np.ndarray, np.nd
     Args:
         ids: -1 marks what is no candidate. Shape ``(q, n)``.
         scores: Shape ``(q, n)``.
+        k: Length of the lists.
     """
     scores = np.where(ids < 0, np.float32(-np.inf), scores)
     last = np.iinfo(np.int64).max

@@ -77,11 +77,11 @@ def run(state: State, request: Request, scores: Scores) -> tuple[Answer, SearchS
         part = replace(request, exclude=segment.exclusions(request.exclude))
         words = request.allow and request.allow.words(segment, state.num_ids)
         if request.path == REFERENCE:
-            answer = _reference(segment, hidden, part, scores, words)
+            rows, values = _reference(segment, hidden, part, scores, words)
         else:
-            *answer, found = _native(segment, hidden, part, scores, words)
+            rows, values, found = _native(segment, hidden, part, scores, words)
             counts += found.sum(0)
-        answers.append(_by_id(segment, tuple(answer)))
+        answers.append(_by_id(segment, (rows, values)))
     blocks = len(request.queries) * sum(s.layout.num_blocks for s, _ in state.parts())
     statistics = replace(
         statistics,

@@ -47,7 +47,7 @@ class Items:
 def build(items: Items, source: TableSource, codebook_size: int, num_ids: int) -> State:
     """Return an index of ``items`` alone; rows of its vectors are ids."""
     require(len(items.ids) > 0, "an index must hold at least one item", "none")
-    require(num_ids < NO_ID, f"ids must be below {int(NO_ID):,}", num_ids)
+    require(num_ids < int(NO_ID), f"ids must be below {int(NO_ID):,}", num_ids)
     everything = len(items.ids) == num_ids
     ids = None if everything else items.ids
     layout = build_layout(items.codes, codebook_size, ids, energy_of(items.codes, source))
@@ -74,7 +74,7 @@ def put(state: State, items: Items, source: TableSource) -> State:
     known = items.ids[items.ids < state.num_ids]
     num_new = len(items.ids) - int(state.listable[known].sum())
     num_ids = max(state.num_ids, int(items.ids.max()) + 1)
-    require(num_ids < NO_ID, f"ids must be below {int(NO_ID):,}", num_ids)
+    require(num_ids < int(NO_ID), f"ids must be below {int(NO_ID):,}", num_ids)
     tail = tail_items(state)
     joined = items if tail is None else tail.select(~np.isin(tail.ids, items.ids)).joined(items)
     return replace(
