@@ -12,7 +12,7 @@ import torch
 
 from urecjpq import describe, load_run, run_experiment
 from urecjpq.errors import InputError
-from urecjpq.evaluation import evaluate
+from urecjpq.evaluation import evaluate, rank_items
 from urecjpq.files import sha256_of
 from urecjpq.manifest import is_finished, verify_run, write_manifest
 from urecjpq.testing import tiny_catalogue
@@ -135,6 +135,45 @@ def test_recommendations_are_the_best_of_what_is_left(trained, catalogue):
         assert found["title"].tolist() == [
             catalogue.titles[catalogue.item_ids.tolist().index(i)] for i in found["item_id"]
         ]
+
+
+@pytest.mark.parametrize("method", ["scan", "prune", "pqtopk"])
+@every_run
+def test_exact_methods_and_a_quantised_index_recommend_the_same_bits(backbone, method, trained):
+    run = load_run(trained(backbone, "jpq"))
+    index = run.build_index(code_length=4, codebook_size=8)
+    for user_id in run.user_ids[:20]:
+        expected = run.recommend(user_id, 5)
+        assert run.recommend(user_id, 5, method).equals(expected)
+        assert run.recommend(user_id, 5, method, index).equals(expected)
+
+
+def test_recommendations_are_the_lists_of_the_evaluation(trained, catalogue):
+    run = load_run(trained("freedom", "full"))
+    rows = np.arange(catalogue.num_users)
+    lists = rank_items(*run.vectors, rows, run.interactions, 5).numpy()
+    for row, user_id in enumerate(run.user_ids):
+        assert run.recommend(user_id, 5)["item_id"].tolist() == run.item_ids[lists[row]].tolist()
+
+
+def test_a_table_that_is_final_is_scored_by_its_codes(catalogue, tmp_path):
+    config = describe(
+        catalogue,
+        name="no layers",
+        seed=0,
+        backbone={"name": "lightgcn", "num_layers": 0},
+        tables=TABLES["jpq"],
+        training={"max_epochs": 1},
+    )
+    run = load_run(run_experiment(catalogue, config, tmp_path / "run"))
+    assert run.index.memory()["vectors"] == 0
+    ids, codes = run.index.codes()
+    assert np.array_equal(ids, np.arange(catalogue.num_items))
+    assert np.array_equal(codes, run.backbone.item_table.codes.numpy())
+    users, items = run.vectors
+    found = run.recommend("NA", k=3)
+    rows = [run.item_ids.tolist().index(item) for item in found["item_id"]]
+    np.testing.assert_allclose(found["score"], (items[rows] @ users[0]).numpy(), rtol=1e-5)
 
 
 def test_a_list_ends_where_candidates_run_out(trained, catalogue):
