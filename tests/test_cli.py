@@ -2,15 +2,19 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 from typer.testing import CliRunner
 
 from urecjpq.cli import app, main
+from urecjpq.index import TopKIndex
+from urecjpq.runs import load_run
 
 SMALL = ["--set", "training.max_epochs=2", "--set", "tables.codebook_size=32"]
 
@@ -37,6 +41,22 @@ def run(home) -> Path:
     return out
 
 
+@pytest.fixture(scope="module")
+def index(run, home) -> Path:
+    """The index of that run."""
+    out = home / "index"
+    printed = invoke("index", "build", run, "--out", out, "--codebook-size", 32)
+    assert printed.splitlines()[-1] == f"Index: {out}"
+    return out
+
+
+def invoke(*arguments) -> str:
+    """Return what ``urecjpq <arguments>`` prints."""
+    result = CliRunner().invoke(app, [str(argument) for argument in arguments])
+    assert result.exception is None, result.output
+    return result.output
+
+
 def refused(capsys, monkeypatch, *arguments) -> str:
     """Return the one line that ``urecjpq <arguments>`` prints when it refuses."""
     monkeypatch.setattr(sys, "argv", ["urecjpq", *map(str, arguments)])
@@ -54,6 +74,94 @@ def test_recommend_prints_titles(run):
     lines = result.output.splitlines()
     assert len(lines) == 3
     assert all(len(line.split(maxsplit=3)) == 4 for line in lines)
+
+
+def test_every_method_recommends_the_same(run):
+    expected = invoke("recommend", run, "U0042")
+    assert len(expected.splitlines()) == 10
+    for method in ("scan", "prune", "pqtopk", "dense"):
+        assert invoke("recommend", run, "U0042", "--method", method) == expected
+
+
+def test_an_index_answers_as_its_run_does(run, index):
+    for user in ("U0007", "U0042"):
+        found = invoke("index", "search", index, "--run", run, "--user", user, "-k", 5)
+        assert found == invoke("recommend", run, user, "-k", 5)
+
+
+def test_an_index_answers_query_vectors(run, index, tmp_path):
+    queries = load_run(run).vectors[0][:3].numpy()
+    np.save(tmp_path / "queries.npy", queries)
+    printed = invoke("index", "search", index, "--queries", tmp_path / "queries.npy", "-k", 4)
+    rows = [line.split("\t") for line in printed.splitlines()]
+    assert [row[:2] for row in rows] == [[str(q), str(n)] for q in range(3) for n in range(1, 5)]
+    expected = TopKIndex.load(index).search(queries, 4)
+    assert [int(row[2]) for row in rows] == expected.ids.flatten().tolist()
+    assert [float(row[3]) for row in rows] == pytest.approx(expected.scores.flatten(), rel=1e-5)
+
+
+def test_info_names_sizes_and_paths(index):
+    facts = dict(line.split("  ", 1) for line in invoke("index", "info", index).splitlines())
+    facts = {name: value.strip() for name, value in facts.items()}
+    assert facts["run"] == "lightgcn-jpq-kmeans"
+    assert (facts["items"], facts["dimension"]) == ("1,000", "64")
+    assert (facts["code length"], facts["codebook size"]) == ("8", "32")
+    assert facts["bytes, vectors"] == f"{1000 * 64 * 4:,}"
+    assert facts["path taken"] in facts["paths here"].split(", ")
+    assert facts["paths here"].endswith("reference")
+
+
+def test_an_index_of_another_run_is_refused(run, index, capsys, monkeypatch, tmp_path):
+    """Its rows would be other items."""
+    other = tmp_path / "run"
+    invoke("train", "toy-shop", "--out", other, *SMALL, "--seed", 1)
+    arguments = ["index", "search", index, "--run", other, "--user", "U0007"]
+    line = refused(capsys, monkeypatch, *arguments)
+    assert f"run must be the one that {index} was built from; got {other}." in line
+
+
+def test_a_folder_in_use_is_not_overwritten(run, index, capsys, monkeypatch):
+    for folder in (run, index):
+        before = {path.name: path.read_bytes() for path in folder.iterdir()}
+        line = refused(capsys, monkeypatch, "index", "build", run, "--out", folder)
+        assert f"{folder} must not hold anything yet; got manifest.json." in line
+        assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--queries", "queries.npy", "-k", "0"], "k must be at least 1; got 0"),
+        (["--queries", "queries.npy", "--method", "best"], "method must be one of auto, scan"),
+        (["--queries", "queries.npy", "--threads", "0"], "threads must be at least 1"),
+        (["--queries", "short.npy"], "queries must have shape"),
+        (["--queries", "flat.npy"], "flat.npy must hold queries of shape (q, d); got (64,)"),
+        (["--queries", "text.npy"], "text.npy must be an array as numpy.save writes it"),
+        (["--queries", "objects.npy"], "objects.npy must be an array as numpy.save writes it"),
+        (["--queries", "none.npy"], "none.npy"),
+        (["--queries", "queries.npy", "--user", "U0007"], "or --queries alone"),
+        (["--user", "U0007"], "search must be given --run and --user, or --queries alone"),
+        (["--run", "nowhere", "--user", "U0007"], "nowhere must be a run folder"),
+    ],
+)
+def test_bad_searches_are_one_line(index, capsys, monkeypatch, tmp_path, arguments, message):
+    monkeypatch.chdir(tmp_path)
+    queries = np.zeros((2, 64), dtype=np.float32)
+    np.save("queries.npy", queries)
+    np.save("short.npy", queries[:, :63])
+    np.save("flat.npy", queries[0])
+    np.save("objects.npy", np.array([[None]], dtype=object), allow_pickle=True)
+    Path("text.npy").write_text("queries")
+    assert message in refused(capsys, monkeypatch, "index", "search", index, *arguments)
+
+
+def test_a_damaged_index_is_refused(index, capsys, monkeypatch, tmp_path):
+    assert "must be the folder of" in refused(capsys, monkeypatch, "index", "info", tmp_path / "x")
+    damaged = shutil.copytree(index, tmp_path / "index")
+    data = bytearray((damaged / "index.safetensors").read_bytes())
+    data[-1] ^= 1
+    (damaged / "index.safetensors").write_bytes(data)
+    assert "must have the sha256" in refused(capsys, monkeypatch, "index", "info", damaged)
 
 
 def test_evaluate_repeats_the_run(run):
@@ -94,6 +202,8 @@ def test_datasets_lists_every_card():
         (["train", "toy-shop", "--out", "x", "--backbone", "freedom"], "neighbours must hold"),
         (["train", "toy-shop"], "Missing option"),
         (["recommend", "no-such-run", "U0007"], "must be a run folder"),
+        (["index", "build", "no-such-run", "--out", "x"], "must be a run folder"),
+        (["index"], "Missing command"),
         (["tain"], "No such command"),
     ],
 )
