@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from urecjpq.graphs import FREEDOM as FREEDOM
     from urecjpq.graphs import LightGCN as LightGCN
     from urecjpq.grid import run_grid as run_grid
+    from urecjpq.index import TopKIndex as TopKIndex
     from urecjpq.quantisation import quantise as quantise
     from urecjpq.quantisation import table_memory as table_memory
     from urecjpq.report import write_report as write_report
@@ -44,6 +45,7 @@ _MODULES = {
     "experiment": ("describe", "run_experiment"),
     "graphs": ("FREEDOM", "LightGCN"),
     "grid": ("run_grid",),
+    "index": ("TopKIndex",),
     "quantisation": ("quantise", "table_memory"),
     "report": ("write_report",),
     "runs": ("load_run",),
