@@ -21,6 +21,8 @@ class TopK {
 public:
     explicit TopK(int64_t k) : k_(size_t(k)) { found_.reserve(k_); }
 
+    int64_t size() const { return int64_t(k_); }
+
     bool full() const { return found_.size() == k_; }
 
     // The score an item must reach; an item that equals it may still win by its id.
