@@ -2,7 +2,7 @@
 
 import threading
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +13,7 @@ from urecjpq.index import store, updates
 from urecjpq.index.filters import Allowed, Exclude, read_allow, read_exclude
 from urecjpq.index.layout import sub_id_type
 from urecjpq.index.native import path
-from urecjpq.index.search import Request, SearchStatistics, choose_method, run
+from urecjpq.index.search import Request, SearchStatistics, choose_method, describe, run
 from urecjpq.index.segment import State
 from urecjpq.index.source import TableSource, VectorSource, pad_lanes
 from urecjpq.index.vectors import encode_vectors, fit_vectors, unquantised
@@ -174,10 +174,9 @@ class TopKIndex:
         overflow = "queries times centroids must fit float32"
         require(bool(np.isfinite(scores.tables).all()), overflow, "infinity", "Scale them down.")
         table = time.perf_counter_ns() - started
-        (ids, values), statistics = run(state, request, scores)
+        (ids, values), counts = run(state, request, scores)
         total = time.perf_counter_ns() - started
-        times = {"table": table, **statistics.nanoseconds, "total": total}
-        statistics = replace(statistics, nanoseconds=times)
+        statistics = describe(state, request, counts, table, total)
         one = queries.ndim == 1
         return TopK(ids[0] if one else ids, values[0] if one else values, statistics)
 

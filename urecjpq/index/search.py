@@ -1,6 +1,7 @@
 """One search over every segment of an index, by any method, with the same answer."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -41,8 +42,7 @@ class SearchStatistics:
     nanoseconds: dict[str, int] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
-class Request:
+class Request(NamedTuple):
     """A checked search.
 
     Args:
@@ -67,31 +67,38 @@ class Request:
 Answer = tuple[np.ndarray, np.ndarray]
 
 
-def run(state: State, request: Request, scores: Scores) -> tuple[Answer, SearchStatistics]:
-    """Return ids and scores of shape ``(q, k)``, and what was done."""
-    statistics = SearchStatistics(request.method, request.path, request.threads)
+def run(state: State, request: Request, scores: Scores) -> tuple[Answer, np.ndarray]:
+    """Return ids and scores of shape ``(q, k)``, and what was counted (zeros but for kernels)."""
+    counts = np.zeros(6, dtype=np.int64)
     if request.method == "dense":
-        return _dense(state, request), replace(statistics, path="torch")
-    answers, counts = [], np.zeros(6, dtype=np.int64)
+        return _dense(state, request), counts
+    answers = []
     for segment, hidden in state.parts():
-        part = replace(request, exclude=segment.exclusions(request.exclude))
         words = request.allow and request.allow.words(segment, state.num_ids)
         if request.path == REFERENCE:
-            rows, values = _reference(segment, hidden, part, scores, words)
+            rows, values = _reference(segment, hidden, request, scores, words)
         else:
-            rows, values, found = _native(segment, hidden, part, scores, words)
+            rows, values, found = _native(segment, hidden, request, scores, words)
             counts += found.sum(0)
         answers.append(_by_id(segment, (rows, values)))
-    blocks = len(request.queries) * sum(s.layout.num_blocks for s, _ in state.parts())
-    statistics = replace(
-        statistics,
-        items_scored=int(counts[0]),
-        blocks=blocks,
-        blocks_skipped=int(counts[2]),
-        lines_read=int(counts[5]),
-        nanoseconds={"warm_up": int(counts[3]), "scan": int(counts[4])},
+    return answers[0] if len(answers) == 1 else merge(answers, request.k), counts
+
+
+def describe(
+    state: State, request: Request, counts: np.ndarray, table: int, total: int
+) -> SearchStatistics:
+    """Return the statistics of a search, times in nanoseconds."""
+    scored, _, skipped, warm_up, scan, lines = counts.tolist()
+    return SearchStatistics(
+        request.method,
+        "torch" if request.method == "dense" else request.path,
+        request.threads,
+        scored,
+        len(request.queries) * sum(segment.layout.num_blocks for segment, _ in state.parts()),
+        skipped,
+        lines,
+        {"table": table, "warm_up": warm_up, "scan": scan, "total": total},
     )
-    return answers[0] if len(answers) == 1 else merge(answers, request.k), statistics
 
 
 def merge(answers: list[Answer], k: int) -> Answer:
@@ -114,10 +121,10 @@ def _native(
     scores: Scores,
     words: np.ndarray | None,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    exclude = request.exclude
+    exclude = segment.exclusions(request.exclude)
     return segment.native.search(
         scores.tables,
-        request.k,
+        min(request.k, segment.layout.num_items),
         request.method,
         request.threads,
         request.path,
@@ -150,6 +157,7 @@ def _reference_part(
     segment: Segment, listable: np.ndarray, request: Request, scores: Scores, part: slice
 ) -> Answer:
     rows, codes = segment.decoded
+    exclude = segment.exclusions(request.exclude)
     found: list[Answer] = []
     for start in range(0, len(rows), CHUNK):
         here = slice(start, start + CHUNK)
@@ -159,7 +167,7 @@ def _reference_part(
             values = code_scores(scores.tables[part], codes[here])
         ids = np.where(listable[here], rows[here], -1)
         ids = np.broadcast_to(ids, values.shape).copy()
-        _exclude(ids, rows[here], request.exclude, part)
+        _exclude(ids, rows[here], exclude, part)
         found = [merge([*found, (ids, values)], request.k)]
     return found[0]
 
@@ -229,7 +237,7 @@ def _within(exclude: Exclusions | None, rows: np.ndarray) -> Exclusions | None:
 def reconstruct(centroids: np.ndarray, codes: np.ndarray) -> np.ndarray:
     """Return the embeddings that codes stand for. Shape ``(n, d)``."""
     splits = np.arange(codes.shape[1])
-    return centroids[splits, codes].reshape(len(codes), -1)
+    return centroids[splits, codes].reshape(len(codes), centroids.shape[0] * centroids.shape[2])
 
 
 def choose_method(state: State) -> str:

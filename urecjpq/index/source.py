@@ -2,17 +2,20 @@
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 
+from urecjpq.errors import require
 from urecjpq.index.native import REFERENCE, kernels
 from urecjpq.index.reference import score_table
 
 LANES = 8  # partial sums of a product, see kernels/query.hpp
+LARGEST = 1e38  # of a score that codes bound: residuals come on top, and must be float32 too
+SCALE = "Scale them down."
 
 
-@dataclass(frozen=True)
-class Scores:
+class Scores(NamedTuple):
     """What one batch of queries needs in a search.
 
     Args:
@@ -82,9 +85,12 @@ class VectorSource(TableSource):
         """Return tables with the split of residuals, and the room that rounding needs.
 
         A product of ``d8`` values in 8 lanes errs by at most ``(d8/8 + 4) ε ‖q‖‖x‖``, ε = 2⁻²⁴, and
-        the sub-scores together by ``(d/m + 2) ε ‖q‖ C``, C the longest thinkable ``c``.
+        the sub-scores together by ``(d/m + 2) ε ‖q‖ C``, C the longest thinkable ``c``; whatever
+        falls below the normal numbers, by 2⁻¹⁴⁹ for each of both's products.
         """
         lengths = np.sqrt((queries.astype(np.float64) ** 2).sum(1))
+        largest = float(lengths.max(initial=0.0)) * max(self.longest, self._longest_sum)
+        require(largest < LARGEST, "queries times vectors must fit float32", f"{largest:g}", SCALE)
         up = np.nextafter(np.float32(1), np.float32(2))
         residuals = (lengths[:, None] * self.radii).astype(np.float32) * up
         tables = np.concatenate(
@@ -93,7 +99,8 @@ class VectorSource(TableSource):
         padded = pad_lanes(queries)
         rounding = (padded.shape[1] / LANES + 4) * self.longest
         rounding += (self.centroids.shape[2] + 2) * self._longest_sum
-        return Scores(tables, lengths * rounding * 2.0**-24 * 1.01, padded)
+        slack = lengths * rounding * 2.0**-24 * 1.01 + (2 * padded.shape[1] + 2) * 2.0**-149
+        return Scores(tables, slack, padded)
 
     @cached_property
     def _longest_sum(self) -> float:

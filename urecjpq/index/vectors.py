@@ -8,6 +8,7 @@ from urecjpq.index.layout import sub_id_type
 from urecjpq.index.source import VectorSource
 
 CHUNK = 2**16
+LONGEST = 1e38  # a residual may be twice as long, and must be a float32
 
 
 def fit_vectors(vectors: np.ndarray, code_length: int, codebook_size: int, seed: int):
@@ -23,22 +24,21 @@ def fit_vectors(vectors: np.ndarray, code_length: int, codebook_size: int, seed:
         `VectorSource`, and codes of ``m`` splits and the bin of the residual's length.
     """
     codebook_size = min(codebook_size, len(vectors))
-    fitted = assign_factors(vectors, code_length, codebook_size, seed=seed)
-    centroids = np.asarray(fitted.centroids, dtype=np.float32)
+    longest = _longest(vectors)
+    scale = _power_of_two(longest)
+    fitted = assign_factors(vectors / scale, code_length, codebook_size, seed=seed)
+    centroids = np.asarray(fitted.centroids, dtype=np.float32) * scale
     lengths = _residual_lengths(vectors, fitted.codes, centroids)
     radii = _radii(lengths, codebook_size)
-    longest = float(np.sqrt(max((part**2).sum(1).max() for part in _chunks(vectors))))
-    source = VectorSource(centroids, radii, longest)
-    return source, _with_bins(fitted.codes, lengths, radii)
+    return VectorSource(centroids, radii, longest), _with_bins(fitted.codes, lengths, radii)
 
 
 def unquantised(vectors: np.ndarray) -> tuple[VectorSource, np.ndarray]:
     """Return a source that bounds nothing: every vector is scored."""
-    require_lengths = np.sqrt(max((part**2).sum(1).max() for part in _chunks(vectors)))
+    longest = _longest(vectors)
     centroids = np.zeros((1, 1, vectors.shape[1]), dtype=np.float32)
-    radii = np.full(1, np.nextafter(np.float32(require_lengths), np.float32(np.inf)))
     codes = np.zeros((len(vectors), 2), dtype=np.uint8)
-    return VectorSource(centroids, radii, float(require_lengths)), codes
+    return VectorSource(centroids, _up(np.full(1, longest)), longest), codes
 
 
 def encode_vectors(vectors: np.ndarray, source: VectorSource) -> tuple[VectorSource, np.ndarray]:
@@ -47,16 +47,15 @@ def encode_vectors(vectors: np.ndarray, source: VectorSource) -> tuple[VectorSou
     A residual longer than any before widens the last bin, which holds for older items too.
     """
     m, _, split_dim = source.centroids.shape
-    parts = vectors.reshape(len(vectors), m, split_dim)
-    codes = np.stack(
-        [nearest_centroids(parts[:, k], source.centroids[k]) for k in range(m)], axis=1
-    )
+    longest = max(source.longest, _longest(vectors))
+    scale = _power_of_two(longest)
+    parts = (vectors / scale).reshape(len(vectors), m, split_dim)
+    centroids = source.centroids / scale
+    codes = np.stack([nearest_centroids(parts[:, k], centroids[k]) for k in range(m)], axis=1)
     lengths = _residual_lengths(vectors, codes, source.centroids)
     radii = source.radii.copy()
     radii[-1] = max(radii[-1], _up(lengths.max()))
-    longest = float(np.sqrt((vectors.astype(np.float64) ** 2).sum(1).max()))
-    wider = VectorSource(source.centroids, radii, max(source.longest, longest))
-    return wider, _with_bins(codes, lengths, radii)
+    return VectorSource(source.centroids, radii, longest), _with_bins(codes, lengths, radii)
 
 
 def _residual_lengths(vectors: np.ndarray, codes: np.ndarray, centroids: np.ndarray) -> np.ndarray:
@@ -87,6 +86,14 @@ def _with_bins(codes: np.ndarray, lengths: np.ndarray, radii: np.ndarray) -> np.
     return np.concatenate([codes, bins[:, None]], axis=1).astype(sub_id_type(len(radii)))
 
 
-def _chunks(vectors: np.ndarray):
-    for start in range(0, len(vectors), CHUNK):
-        yield vectors[start : start + CHUNK].astype(np.float64)
+def _longest(vectors: np.ndarray) -> float:
+    chunks = (vectors[start : start + CHUNK] for start in range(0, len(vectors), CHUNK))
+    longest = float(np.sqrt(max((chunk.astype(np.float64) ** 2).sum(1).max() for chunk in chunks)))
+    require(longest < LONGEST, f"vectors must be shorter than {LONGEST:g}", f"{longest:g}")
+    return longest
+
+
+def _power_of_two(size: float) -> np.float32:
+    """Return about ``size``: dividing by it keeps every bit, and squares then fit float32."""
+    exponent = int(np.clip(np.frexp(size)[1], -126, 127)) if size else 0
+    return np.float32(2.0**exponent)
