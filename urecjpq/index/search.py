@@ -81,7 +81,8 @@ def run(state: State, request: Request, scores: Scores) -> tuple[Answer, np.ndar
             rows, values, found = _native(segment, hidden, request, scores, words)
             counts += found.sum(0)
         answers.append(_by_id(segment, (rows, values)))
-    return answers[0] if len(answers) == 1 else merge(answers, request.k), counts
+    alone = len(answers) == 1 and answers[0][0].shape[1] == request.k
+    return answers[0] if alone else merge(answers, request.k), counts
 
 
 def describe(
