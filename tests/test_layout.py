@@ -2,10 +2,12 @@
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 import sysconfig
 import venv
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -33,12 +35,26 @@ def test_nothing_that_is_loaded_can_run_code():
 
 
 @pytest.fixture(scope="module")
-def wheel_python(tmp_path_factory) -> Path:
+def wheel(tmp_path_factory) -> Path:
+    """The wheel, built with the compiler that is here."""
+    return build_wheel(tmp_path_factory.mktemp("wheel"))
+
+
+@pytest.fixture(scope="module")
+def wheel_python(wheel) -> Path:
     """Python of a fresh environment that holds the wheel; dependencies come from this one."""
-    folder = tmp_path_factory.mktemp("wheel")
+    return install(wheel, wheel.parent)
+
+
+def build_wheel(folder: Path, **variables: str) -> Path:
     build = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", folder]
-    subprocess.run([*build, REPOSITORY], check=True, capture_output=True)
+    environment = os.environ | variables
+    subprocess.run([*build, REPOSITORY], check=True, capture_output=True, env=environment)
     (wheel,) = folder.glob("*.whl")
+    return wheel
+
+
+def install(wheel: Path, folder: Path) -> Path:
     venv.create(folder / "env", with_pip=False)
     python = folder / "env" / "bin" / "python"
     paths = {"base": str(folder / "env"), "platbase": str(folder / "env")}
@@ -52,6 +68,10 @@ def wheel_python(tmp_path_factory) -> Path:
 
 
 def run_in_empty_folder(python: Path, folder: Path, *arguments: str) -> str:
+    return result_in_empty_folder(python, folder, *arguments).stdout
+
+
+def result_in_empty_folder(python: Path, folder: Path, *arguments: str):
     environment = {**os.environ, "URECJPQ_HOME": str(folder / "cache"), "OMP_NUM_THREADS": "1"}
     environment.pop("PYTHONPATH", None)
     (folder / "empty").mkdir(exist_ok=True)
@@ -64,7 +84,7 @@ def run_in_empty_folder(python: Path, folder: Path, *arguments: str) -> str:
         check=False,
     )
     assert result.returncode == 0, result.stderr
-    return result.stdout
+    return result
 
 
 def test_wheel_has_the_cards(wheel_python, tmp_path):
@@ -78,6 +98,49 @@ def test_wheel_has_the_cards(wheel_python, tmp_path):
     code = "from urecjpq.encoding import list_encoders; print(len(list_encoders()))"
     encoders = len(list((REPOSITORY / "encoders").glob("*.toml")))
     assert int(run_in_empty_folder(wheel_python, tmp_path, "-c", code)) == encoders
+
+
+SEARCH = """
+import numpy as np
+from urecjpq import TopKIndex
+from urecjpq.index import native
+rng = np.random.default_rng(0)
+codes, centroids = rng.integers(0, 256, (20_000, 8)), rng.normal(size=(8, 256, 4))
+index = TopKIndex.from_codes(codes, centroids)
+for method in ("auto", "scan", "prune", "pqtopk"):
+    found = index.search(rng.normal(size=(3, 32)).astype(np.float32), method=method)
+    print(found.ids.tolist(), found.scores.tobytes().hex())
+print(native.path())
+"""
+
+
+def names_in(wheel: Path) -> list[str]:
+    with zipfile.ZipFile(wheel) as file:
+        return file.namelist()
+
+
+@pytest.mark.skipif(not shutil.which("c++"), reason="no C++ compiler")
+def test_wheel_has_the_kernels_and_not_their_sources(wheel, wheel_python, tmp_path):
+    assert len([name for name in names_in(wheel) if "_kernels" in name]) == 1
+    assert not [name for name in names_in(wheel) if "kernels/" in name or name.endswith("pp")]
+    result = result_in_empty_folder(wheel_python, tmp_path, "-c", SEARCH)
+    assert result.stdout.splitlines()[-1] in ("avx512", "avx2", "neon", "plain")
+    assert result.stderr == ""
+
+
+@pytest.mark.slow
+def test_without_a_compiler_the_wheel_is_pure_and_answers_the_same(wheel_python, tmp_path):
+    missing = {"CXX": "/nonexistent/c++", "CC": "/nonexistent/cc"}
+    wheel = build_wheel(tmp_path, **missing)
+    assert wheel.name.endswith("-py3-none-any.whl")
+    assert not [name for name in names_in(wheel) if "kernels" in name]
+    python = install(wheel, tmp_path)
+    result = result_in_empty_folder(python, tmp_path, "-c", SEARCH)
+    *lists, path = result.stdout.splitlines()
+    assert path == "reference"
+    assert lists == run_in_empty_folder(wheel_python, tmp_path, "-c", SEARCH).splitlines()[:-1]
+    assert result.stderr.count("RuntimeWarning") == 1
+    assert "urecjpq.index runs without its compiled kernels" in result.stderr
 
 
 def test_wheel_trains_and_recommends(wheel_python, tmp_path):
