@@ -9,6 +9,8 @@ import pytest
 
 from urecjpq.commands import train_run
 from urecjpq.config import TABLES
+from urecjpq.index import TopKIndex
+from urecjpq.index.index import METHODS
 from urecjpq.runs import load_run
 from urecjpq.testing import REPOSITORY
 
@@ -24,14 +26,17 @@ def test_first_command_comes_early():
     assert lines.index(next(line for line in lines if "make demo" in line)) < 25
 
 
-def test_python_blocks_run():
+def test_python_blocks_run(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     namespace: dict = {}
-    assert len(blocks("python")) == 2
+    assert len(blocks("python")) == 3
     for code in blocks("python"):
         exec(compile(code, "README.md", "exec"), namespace)  # noqa: S102
     assert namespace["table"].weight.shape == (300, 64)
     assert sum(p.numel() for p in namespace["table"].parameters()) == 2048
     assert type(namespace["model"]["item_table"]).__name__ == "JPQEmbedding"
+    assert namespace["best"].ids.shape == (2, 10)
+    assert TopKIndex.load(tmp_path / "runs" / "index").num_items == 299
 
 
 def test_own_card_trains(tmp_path):
@@ -46,6 +51,11 @@ def test_own_card_trains(tmp_path):
     small = ["training.max_epochs=1", "tables.codebook_size=8", "tables.embedding_dim=16"]
     folder = train_run(str(path), tmp_path / "run", settings=small)
     assert len(load_run(folder).recommend("7", k=3)) == 3
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_every_method_is_explained(method):
+    assert f"`{method}`" in README
 
 
 @pytest.mark.parametrize("name", TABLES)
