@@ -192,7 +192,7 @@ def _check_dense(index: TopKIndex, case: Case, right: Answer) -> None:
         splits = np.arange(items.shape[1])
         rows = case.centroids[splits, items].reshape(len(items), -1).astype(np.float64)
     sizes = np.abs(case.queries.astype(np.float64)) @ np.abs(rows).T
-    if sizes.max() > 1e37:  # the order of a product decides what overflows on the way
+    if sizes.max(initial=0) > 1e37:  # the order of a product decides what overflows on the way
         return
     found = index.search(case.queries, case.k, case.exclude, case.allow, method="dense")
     room = (rows.shape[1] + 4) * 2.0**-23 * sizes.max(1, keepdims=True) + 1e-37

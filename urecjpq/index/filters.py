@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from weakref import WeakKeyDictionary
 
 import numpy as np
-from scipy.sparse import csr_array, csr_matrix
+from scipy.sparse import csr_array, csr_matrix, issparse
 
 from urecjpq.errors import require
 from urecjpq.index.dense import Exclusions
@@ -64,15 +64,14 @@ def read_exclude(exclude: Exclude | None, num_queries: int, num_ids: int) -> Exc
     """
     if exclude is None:
         return None
-    if isinstance(exclude, csr_matrix | csr_array):
-        return _of_matrix(exclude, num_queries, num_ids)
+    if issparse(exclude):
+        return _of_matrix(csr_array(exclude), num_queries, num_ids)
     rule = f"exclude must have an entry for each of {num_queries} queries"
     require(len(exclude) == num_queries, rule, len(exclude))
     lists = [_ids(given) for given in exclude]
     first = np.concatenate([[0], np.cumsum([len(ids) for ids in lists])]).astype(np.int64)
     ids = np.concatenate(lists) if lists else np.empty(0, dtype=np.int64)
-    wrong = ids[(ids < 0) | (ids >= num_ids)]
-    require(len(wrong) == 0, f"exclude must hold ids in [0, {num_ids})", wrong[:5].tolist())
+    _require_ids(ids, num_ids)
     return Exclusions(first, ids.astype(np.uint32))
 
 
@@ -86,10 +85,17 @@ def _ids(given: np.ndarray | Sequence[int] | None) -> np.ndarray:
     return np.unique(ids.astype(np.int64))
 
 
-def _of_matrix(matrix: csr_matrix | csr_array, num_queries: int, num_ids: int) -> Exclusions:
+def _of_matrix(matrix: csr_array, num_queries: int, num_ids: int) -> Exclusions:
     shape = matrix.shape
     require(shape == (num_queries, num_ids), f"exclude must be {(num_queries, num_ids)}", shape)
+    _require_ids(matrix.indices, num_ids)
     if not matrix.has_canonical_format:
         matrix = matrix.copy()
         matrix.sum_duplicates()
     return Exclusions(matrix.indptr.astype(np.int64), matrix.indices.astype(np.uint32))
+
+
+def _require_ids(ids: np.ndarray, num_ids: int) -> None:
+    if len(ids) and (ids.min() < 0 or ids.max() >= num_ids):
+        wrong = ids[(ids < 0) | (ids >= num_ids)][:5].tolist()
+        require(False, f"exclude must hold ids in [0, {num_ids})", wrong)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from scipy.sparse import issparse
 from torch import Tensor
 
 from urecjpq.errors import require
@@ -156,8 +157,8 @@ class TopKIndex:
         started = time.perf_counter_ns()
         state = self._state
         rows = _queries(queries, state.source.embedding_dim)
-        require(k >= 1, "k must be at least 1", k)
-        require(threads >= 1, "threads must be at least 1", threads)
+        _require_count("k", k)
+        _require_count("threads", threads)
         require(method in METHODS, f"method must be one of {', '.join(METHODS)}", repr(method))
         if method == "auto":
             method = choose_method(state)
@@ -315,9 +316,14 @@ def _queries(queries: Array, dim: int) -> np.ndarray:
     return rows
 
 
+def _require_count(name: str, value: int) -> None:
+    whole = isinstance(value, int | np.integer)
+    require(whole and value >= 1, f"{name} must be a whole number of at least 1", value)
+
+
 def _per_query(exclude: Exclude | None, queries: Array) -> Exclude | None:
     """A list of ids will do where there is one query."""
-    if exclude is None or queries.ndim == 2 or hasattr(exclude, "indptr"):
+    if exclude is None or queries.ndim == 2 or issparse(exclude):
         return exclude
     return [exclude]  # pyright: ignore[reportReturnType]
 

@@ -147,7 +147,7 @@ def _reference(
     words: np.ndarray | None,
 ) -> Answer:
     listable = _listable(segment, hidden, words)
-    starts = range(0, len(request.queries), QUERIES_AT_ONCE)
+    starts = range(0, max(1, len(request.queries)), QUERIES_AT_ONCE)
     slices = [slice(start, start + QUERIES_AT_ONCE) for start in starts]
     parts = [_reference_part(segment, listable, request, scores, part) for part in slices]
     ids, values = zip(*parts, strict=True)
@@ -201,7 +201,7 @@ def _listable(segment: Segment, hidden: np.ndarray | None, words: np.ndarray | N
 
 def _dense(state: State, request: Request) -> Answer:
     """Reconstruct and multiply, chunk by chunk; scores as the library's product rounds them."""
-    queries = torch.from_numpy(request.queries)
+    queries = torch.tensor(request.queries)  # a copy: the caller's array may be read-only
     answers = []
     for segment, hidden in state.parts():
         part = segment.exclusions(request.exclude)
