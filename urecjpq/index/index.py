@@ -73,7 +73,7 @@ class TopKIndex:
         Raises:
             InputError: A sub-id without a centroid, shapes that do not fit, or values not finite.
         """
-        values = np.ascontiguousarray(_numpy(centroids), dtype=np.float32)
+        values = np.array(_numpy(centroids), dtype=np.float32, order="C")  # they may be trained on
         require(values.ndim == 3, "centroids must have shape (m, b, d/m)", values.shape)
         require(bool(np.isfinite(values).all()), "centroids must be finite", "NaN or infinity")
         source = TableSource(values)
