@@ -190,7 +190,7 @@ def test_an_unknown_user_is_refused(trained):
     )
     with pytest.raises(InputError, match=message):
         run.recommend("nobody")
-    with pytest.raises(InputError, match="k must be at least 1; got 0"):
+    with pytest.raises(InputError, match="k must be a whole number of at least 1; got 0"):
         run.recommend("NA", k=0)
 
 
