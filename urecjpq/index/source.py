@@ -70,42 +70,62 @@ class TableSource:
 class VectorSource(TableSource):
     """Scores are products with final vectors; codes bound them.
 
-    With ``x = c + r``, ``q·x ≤ q·c + ‖q‖‖r‖``: lengths of residuals are one more split, whose
-    entries are rounded up.
+    Codes are those of rotated vectors ``x' = xR``, whose first splits hold most of the variance, so
+    that few of them tell most items apart. With ``x' = c + r``, ``q'·x' ≤ q'·c + ‖q'‖‖r‖``: lengths
+    of residuals are one more split, whose entries are rounded up.
 
     Args:
+        rotation: ``R``, orthogonal up to rounding, float64; None for none. Shape ``(d, d)``.
         radii: Upper ends of the bins of ``‖r‖``, ascending, float32. Shape ``(b,)``.
         longest: Length of the longest vector.
     """
 
+    rotation: np.ndarray | None
     radii: np.ndarray
     longest: float
 
     def scores(self, queries: np.ndarray, threads: int, path: str) -> Scores:
         """Return tables with the split of residuals, and the room that rounding needs.
 
-        A product of ``d8`` values in 8 lanes errs by at most ``(d8/8 + 4) ε ‖q‖‖x‖``, ε = 2⁻²⁴, and
-        the sub-scores together by ``(d/m + 2) ε ‖q‖ C``, C the longest thinkable ``c``; whatever
+        With ε = 2⁻²⁴ and C the longest thinkable ``c``: a product of ``d8`` values in 8 lanes errs
+        by at most ``(d8/8 + 4) ε ‖q‖‖x‖``, the sub-scores together by ``(d/m + 2) ε ‖q‖ C`` and by
+        one more ε for rounding ``q'``; a rotation that is none, by ``‖I - RRᵀ‖ ‖q‖‖x‖``; whatever
         falls below the normal numbers, by 2⁻¹⁴⁹ for each of both's products.
         """
-        lengths = np.sqrt((queries.astype(np.float64) ** 2).sum(1))
+        wide = queries.astype(np.float64)
+        lengths = np.sqrt((wide**2).sum(1)) * (1 + self._defect)
         largest = float(lengths.max(initial=0.0)) * max(self.longest, self._longest_sum)
         require(largest < LARGEST, "queries times vectors must fit float32", f"{largest:g}", SCALE)
+        turned = queries
+        if self.rotation is not None:
+            turned = (wide @ self.rotation).astype(np.float32)
         up = np.nextafter(np.float32(1), np.float32(2))
         residuals = (lengths[:, None] * self.radii).astype(np.float32) * up
         tables = np.concatenate(
-            [self._tables(queries, threads, path), residuals[:, None]], axis=1, dtype=np.float32
+            [self._tables(turned, threads, path), residuals[:, None]], axis=1, dtype=np.float32
         )
         padded = pad_lanes(queries)
         rounding = (padded.shape[1] / LANES + 4) * self.longest
-        rounding += (self.centroids.shape[2] + 2) * self._longest_sum
-        slack = lengths * rounding * 2.0**-24 * 1.01 + (2 * padded.shape[1] + 2) * 2.0**-149
-        return Scores(tables, slack, padded)
+        rounding += (self.centroids.shape[2] + 3) * self._longest_sum
+        slack = lengths * (rounding * 2.0**-24 * 1.01 + self._defect * self.longest)
+        return Scores(tables, slack + (2 * padded.shape[1] + 2) * 2.0**-149, padded)
+
+    @cached_property
+    def _defect(self) -> float:
+        if self.rotation is None:
+            return 0.0
+        product = self.rotation @ self.rotation.T
+        return float(np.linalg.norm(product - np.eye(len(product)))) + 1e-12
 
     @cached_property
     def _longest_sum(self) -> float:
         squares = (self.centroids.astype(np.float64) ** 2).sum(2)
         return float(np.sqrt(squares.max(1).sum()))
+
+
+def rotate(vectors: np.ndarray, rotation: np.ndarray) -> np.ndarray:
+    """Return rotated vectors, summed in float64 and rounded once. Shape ``(n, d)``."""
+    return (vectors.astype(np.float64) @ rotation.astype(np.float64, copy=False)).astype(np.float32)
 
 
 def pad_lanes(vectors: np.ndarray) -> np.ndarray:

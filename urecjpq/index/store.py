@@ -23,6 +23,7 @@ DTYPES = {
     "U64": np.uint64,
     "I32": np.int32,
     "F32": np.float32,
+    "F64": np.float64,
 }
 REMEDY = "Copy the index again, or build it again."
 
@@ -107,6 +108,8 @@ def _arrays(state: State) -> dict[str, np.ndarray]:
         given["vectors"] = base.vectors
     if isinstance(source, VectorSource):
         given["radii"] = source.radii
+        if source.rotation is not None:
+            given["rotation"] = source.rotation
     return given
 
 
@@ -119,7 +122,9 @@ def _state(arrays: dict[str, np.ndarray], manifest: dict) -> State:
     )
     source = TableSource(arrays["centroids"])
     if manifest["longest"] is not None:
-        source = VectorSource(arrays["centroids"], arrays["radii"], float(manifest["longest"]))
+        source = VectorSource(
+            arrays["centroids"], arrays.get("rotation"), arrays["radii"], float(manifest["longest"])
+        )
     segment = Segment(layout, arrays.get("vectors"))
     num_ids = int(manifest["num_ids"])
     return State(segment, None, arrays.get("hidden"), num_ids, layout.num_items, source)
@@ -163,6 +168,13 @@ def _check_rest(state: State) -> None:
     require(size == layout.codebook_size, "centroids must be one per sub-id", size)
     count = state.num_ids if state.hidden is None else len(state.hidden) * 64
     require(layout.num_items <= count, "ids must be below num_ids", layout.num_items)
+    if isinstance(source, VectorSource):
+        shape = (source.embedding_dim, source.embedding_dim)
+        if source.rotation is not None:
+            fits = source.rotation.shape == shape
+            require(fits, f"rotation must be {shape}", source.rotation.shape)
+        require(len(source.radii) == size, f"radii must number {size}", len(source.radii))
+        require(state.base.vectors is not None, "vectors must be there", "none")
     if state.base.vectors is not None:
         rows = len(state.base.vectors)
         require(rows == state.num_ids, "vectors must be one per id", rows)
