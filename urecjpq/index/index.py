@@ -160,14 +160,12 @@ class TopKIndex:
         _require_count("k", k)
         _require_count("threads", threads)
         require(method in METHODS, f"method must be one of {', '.join(METHODS)}", repr(method))
-        if method == "auto":
-            method = choose_method(state)
         request = Request(
             rows,
             int(k),
             read_exclude(_per_query(exclude, queries), len(rows), state.num_ids),
             None if allow is None else read_allow(allow, state.num_ids),
-            method,
+            choose_method(state, method),
             threads,
             path(),
         )

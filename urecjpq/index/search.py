@@ -241,7 +241,15 @@ def reconstruct(centroids: np.ndarray, codes: np.ndarray) -> np.ndarray:
     return centroids[splits, codes].reshape(len(codes), centroids.shape[0] * centroids.shape[2])
 
 
-def choose_method(state: State) -> str:
-    """Return what ``auto`` takes: bounds pay once there is something to skip."""
+def choose_method(state: State, wanted: str) -> str:
+    """Return the method to run.
+
+    ``auto`` takes bounds once there is something to skip. Final vectors have no posting lists to
+    ``prune``: they are scored exhaustively.
+    """
+    if wanted == "prune" and state.base.vectors is not None:
+        return "pqtopk"
+    if wanted != "auto":
+        return wanted
     bounded = state.source.centroids.shape[1] > 1
     return "scan" if bounded and state.num_items >= SMALL else "pqtopk"
