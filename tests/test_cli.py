@@ -133,7 +133,10 @@ def test_a_folder_in_use_is_not_overwritten(run, index, capsys, monkeypatch):
     [
         (["--queries", "queries.npy", "-k", "0"], "k must be a whole number of at least 1; got 0"),
         (["--queries", "queries.npy", "--method", "best"], "method must be one of auto, scan"),
-        (["--queries", "queries.npy", "--threads", "0"], "threads must be a whole number of at least 1"),
+        (
+            ["--queries", "queries.npy", "--threads", "0"],
+            "threads must be a whole number of at least 1",
+        ),
         (["--queries", "short.npy"], "queries must have shape"),
         (["--queries", "flat.npy"], "flat.npy must hold queries of shape (q, d); got (64,)"),
         (["--queries", "text.npy"], "text.npy must be an array as numpy.save writes it"),
