@@ -102,7 +102,8 @@ def remove(state: State, ids: np.ndarray) -> State:
 
 def compact(state: State) -> State:
     """Return the same items in one base."""
-    if state.tail is None and state.hidden is None:
+    everything = state.hidden is None and state.base_ids == state.num_ids
+    if state.tail is None and everything:
         return state
     size = state.base.layout.codebook_size
     return build(all_items(state), state.source, size, state.num_ids)
