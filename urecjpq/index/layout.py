@@ -38,6 +38,7 @@ class Layout:
         split_order: Splits as stored, key splits first, int32. Shape ``(m,)``.
         num_items: Items in it; the last block may have unused positions.
         codebook_size: ``b``.
+        num_ids: Ids must lie below; an unverified file may hold others.
     """
 
     lines: np.ndarray
@@ -49,6 +50,7 @@ class Layout:
     split_order: np.ndarray
     num_items: int
     codebook_size: int
+    num_ids: int = int(NO_ID)
 
     @property
     def num_blocks(self) -> int:
@@ -77,6 +79,7 @@ class Layout:
     def codes(self) -> tuple[np.ndarray, np.ndarray]:
         """Return ids, ascending, and their codes. Shapes ``(num_items,)``, ``(num_items, m)``."""
         ids = self.ids()[: self.num_items]
+        require(int(ids.max()) < self.num_ids, f"ids must be below {self.num_ids}", int(ids.max()))
         code_length, num_keys = len(self.split_order), self.keys.shape[1]
         codes = np.empty((self.num_blocks, BLOCK, code_length), dtype=self.lines.dtype)
         stored = np.ones((self.num_blocks, code_length), dtype=bool)
@@ -87,6 +90,8 @@ class Layout:
             codes[has, :, split] = self.lines[rows[has, place]]
             if place < num_keys:
                 codes[~has, :, split] = self.keys[~has, place, :1]
+        largest, size = int(codes.max()), self.codebook_size
+        require(largest < size, f"sub-ids must have a centroid, in [0, {size})", largest)
         order = np.argsort(ids, kind="stable")
         return ids[order].astype(np.int64), codes.reshape(-1, code_length)[: self.num_items][order]
 

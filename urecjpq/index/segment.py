@@ -8,7 +8,7 @@ import numpy as np
 
 from urecjpq.errors import require
 from urecjpq.index.dense import Exclusions
-from urecjpq.index.layout import BLOCK, NO_ID, Layout
+from urecjpq.index.layout import BLOCK, Layout
 from urecjpq.index.native import kernels
 from urecjpq.index.source import TableSource
 
@@ -59,7 +59,7 @@ class Segment:
     def allowed_words(self, mask: np.ndarray) -> np.ndarray:
         """Return a bit per position for a mask by id, one uint64 per block."""
         rows = self.layout.ids()
-        used = rows != NO_ID
+        used = rows < (len(mask) if self.ids is None else len(self.ids))  # NO_ID is higher
         rows = np.where(used, rows, 0)
         allowed = mask[rows if self.ids is None else self.ids[rows]] & used
         bits = np.packbits(allowed.reshape(-1, BLOCK), axis=1, bitorder="little")

@@ -82,7 +82,10 @@ public:
         batch.k = k;
         batch.method = method_of(method);
         batch.threads = std::max(threads, 1);
-        if (removed) batch.rules.removed = removed->data();
+        if (removed) {
+            batch.rules.removed = removed->data();
+            batch.rules.num_ids = int64_t(removed->shape(0)) * 64;
+        }
         if (allowed) batch.rules.allowed = allowed->data();
         if (exclude_first) batch.exclude_first = exclude_first->data();
         if (exclude_ids) batch.exclude_ids = exclude_ids->data();
@@ -90,6 +93,7 @@ public:
         if (vectors) {
             batch.rules.vectors = vectors->data();
             batch.rules.dim = int64_t(vectors->shape(1));
+            batch.rules.num_ids = std::min(batch.rules.num_ids, int64_t(vectors->shape(0)));
             batch.queries = queries.value().data();
         }
         {

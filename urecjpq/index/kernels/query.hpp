@@ -21,6 +21,7 @@ struct Rules {
     const float* query = nullptr;        // (dim)
     int64_t dim = 0;                     // a multiple of 8
     double slack = 0;                    // how far bounds may lie below float32 scores
+    int64_t num_ids = int64_t(1) << 32;  // a damaged file may hold ids beyond `removed` or `vectors`
 };
 
 struct Counts {
@@ -87,6 +88,7 @@ public:
 
 private:
     bool listable(uint32_t id) const {
+        if (id >= rules.num_ids) return false;
         if (rules.removed && (rules.removed[id >> 6] >> (id & 63) & 1)) return false;
         return !std::binary_search(rules.excluded, rules.excluded_end, id);
     }
