@@ -5,12 +5,20 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 from pydantic import ValidationError
 
 from urecjpq import describe, experiment, load_run, run_experiment, saving
 from urecjpq.config import SCHEMA, TableConfig, parse_config
 from urecjpq.errors import InputError
-from urecjpq.files import read_json, read_tensors, sha256_of, write_json, written_whole
+from urecjpq.files import (
+    read_json,
+    read_tensors,
+    sha256_of,
+    write_json,
+    write_tensors,
+    written_whole,
+)
 from urecjpq.testing import tiny_catalogue
 
 EQUAL_FILES = (
@@ -267,6 +275,13 @@ def test_the_digest_follows_every_choice(catalogue):
     ]
     assert len({config.digest for config in configs}) == len(configs)
     assert choose(catalogue).digest == configs[0].digest
+
+
+def test_files_have_the_mode_of_others(tmp_path):
+    write_tensors(tmp_path / "tensors", {"a": torch.zeros(1)})
+    (tmp_path / "other").touch()
+    modes = {(tmp_path / name).stat().st_mode for name in ("tensors", "other")}
+    assert len(modes) == 1
 
 
 def test_a_failed_write_leaves_the_old_file_and_no_other(tmp_path):

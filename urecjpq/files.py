@@ -21,7 +21,10 @@ def written_whole(path: Path) -> Iterator[Path]:
     """Give a temporary path to write to; on success it replaces ``path``, else it is removed."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
+        temporary.touch()
+        mode = temporary.stat().st_mode
         yield temporary
+        os.chmod(temporary, mode)  # safetensors' own files cannot be read by another user
         with open(temporary, "rb") as file:
             os.fsync(file.fileno())
         os.replace(temporary, path)
