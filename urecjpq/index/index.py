@@ -258,7 +258,8 @@ class TopKIndex:
             memory_map: Map the file instead of reading it: opening takes milliseconds, and
                 processes share the pages.
             verify: Compare every byte with the manifest, which reads the file once. Without it
-                sizes and structure are checked, and a flipped sub-id goes unnoticed.
+                sizes and structure are checked: a flipped sub-id or id gives wrong answers, ids
+                beyond `num_ids` among them, but nothing outside the file is read.
 
         Raises:
             InputError: A file that is missing, cut, flipped or of another version.

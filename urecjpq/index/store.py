@@ -1,49 +1,41 @@
 """An index on disk: `index.safetensors` and a manifest, mapped into memory by all who open it."""
 
-import json
-import mmap
 from pathlib import Path
 
 import numpy as np
-from safetensors.numpy import save_file
 
 from urecjpq.errors import InputError, require
-from urecjpq.files import read_json, sha256_of, write_json, written_whole
+from urecjpq.files import read_json, sha256_of, write_json
+from urecjpq.index.arrays import read_arrays, write_arrays
 from urecjpq.index.layout import BLOCK, Layout, sub_id_type
 from urecjpq.index.segment import Segment, State
-from urecjpq.index.source import TableSource, VectorSource
+from urecjpq.index.source import TableSource, VectorSource, pad_lanes
 
 ARRAYS = "index.safetensors"
 MANIFEST = "manifest.json"
 SCHEMA = 1
-DTYPES = {
-    "U8": np.uint8,
-    "U16": np.uint16,
-    "U32": np.uint32,
-    "U64": np.uint64,
-    "I32": np.int32,
-    "F32": np.float32,
-    "F64": np.float64,
-}
 REMEDY = "Copy the index again, or build it again."
 
 
 def save(state: State, folder: Path) -> Path:
-    """Write a compacted index; the manifest comes last, and an old one goes first."""
+    """Write a compacted index; the manifest comes last, and an old one goes first.
+
+    All numbers are in the arrays' file, so that the manifest's sha256 covers them.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     (folder / MANIFEST).unlink(missing_ok=True)
-    arrays = _arrays(state)
-    with written_whole(folder / ARRAYS) as temporary:
-        save_file({name: np.ascontiguousarray(array) for name, array in arrays.items()}, temporary)
-    layout = state.base.layout
+    numbers = {
+        "num_ids": str(state.num_ids),
+        "num_items": str(state.base.layout.num_items),
+        "codebook_size": str(state.base.layout.codebook_size),
+    }
+    if isinstance(state.source, VectorSource):
+        numbers["longest"] = state.source.longest.hex()
+    write_arrays(folder / ARRAYS, _arrays(state), numbers)
     manifest = {
         "schema": SCHEMA,
         "bytes": (folder / ARRAYS).stat().st_size,
         "sha256": sha256_of(folder / ARRAYS),
-        "num_ids": state.num_ids,
-        "num_items": layout.num_items,
-        "codebook_size": layout.codebook_size,
-        "longest": state.source.longest if isinstance(state.source, VectorSource) else None,
     }
     write_json(folder / MANIFEST, manifest)
     return folder
@@ -54,52 +46,24 @@ def load(folder: Path, memory_map: bool, verify: bool) -> State:
     manifest = _read_manifest(folder)
     path = folder / ARRAYS
     require(path.is_file(), f"{path} must be there", "no such file", REMEDY)
-    size = path.stat().st_size
-    require(
-        size == manifest["bytes"], f"{path} must have {manifest['bytes']:,} bytes", size, REMEDY
-    )
+    size, expected = path.stat().st_size, manifest["bytes"]
+    require(size == expected, f"{path} must have {expected:,} bytes", size, REMEDY)
     if verify:
-        found, expected = sha256_of(path), str(manifest["sha256"])
-        rule = f"{path} must have the sha256 {expected[:12]}… of the manifest"
-        require(found == expected, rule, f"{found[:12]}…", REMEDY)
-    arrays = read_arrays(path, memory_map)
+        found, digest = sha256_of(path), manifest["sha256"]
+        rule = f"{path} must have the sha256 {digest[:12]}… of the manifest"
+        require(found == digest, rule, f"{found[:12]}…", REMEDY)
+    arrays, numbers = read_arrays(path, memory_map)
     try:
-        state = _state(arrays, manifest)
-        _check_structure(state.base.layout)
+        state = _state(arrays, numbers)
+        _check_layout(state.base.layout)
         _check_rest(state)
     except (KeyError, TypeError, ValueError, IndexError) as error:
-        raise InputError(f"{path} must hold a whole index; got {error}. {REMEDY}") from None
+        raise InputError(f"{path} must hold a whole index; got: {error} {REMEDY}") from None
     return state
 
 
-def read_arrays(path: Path, memory_map: bool) -> dict[str, np.ndarray]:
-    """Return the arrays of a safetensors file, mapped read-only or in memory.
-
-    Raises:
-        InputError: A header that does not describe the bytes that follow.
-    """
-    with open(path, "rb") as file:
-        whole = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-    data = np.frombuffer(whole, dtype=np.uint8)
-    try:
-        length = int(data[:8].view("<u8")[0])
-        require(8 + length <= len(data), f"{path} must hold its header", f"{len(data)} bytes")
-        header = json.loads(bytes(data[8 : 8 + length]))
-        header.pop("__metadata__", None)
-        body = data[8 + length :]
-        arrays = {name: _view(body, entry) for name, entry in header.items()}
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise InputError(f"{path} must be a safetensors file; got {error}. {REMEDY}") from None
-    return arrays if memory_map else {name: array.copy() for name, array in arrays.items()}
-
-
-def _view(body: np.ndarray, entry: dict) -> np.ndarray:
-    begin, end = entry["data_offsets"]
-    require(0 <= begin <= end <= len(body), "arrays must lie in the file", [begin, end])
-    return body[begin:end].view(DTYPES[entry["dtype"]]).reshape(entry["shape"])
-
-
 def _arrays(state: State) -> dict[str, np.ndarray]:
+    """Return arrays in an order that keeps each aligned: lines of 64 sub-ids, then by element."""
     source, base = state.source, state.base
     given = {**base.layout.arrays(), "centroids": source.centroids}
     if state.hidden is not None:
@@ -110,74 +74,92 @@ def _arrays(state: State) -> dict[str, np.ndarray]:
         given["radii"] = source.radii
         if source.rotation is not None:
             given["rotation"] = source.rotation
-    return given
+    lines = {"lines": given.pop("lines")}
+    return lines | dict(sorted(given.items(), key=lambda item: -item[1].itemsize))
 
 
-def _state(arrays: dict[str, np.ndarray], manifest: dict) -> State:
+def _state(arrays: dict[str, np.ndarray], numbers: dict[str, str]) -> State:
     names = ("lines", "first_line", "keys", "id_base", "id_first", "id_planes", "split_order")
+    num_items, num_ids = int(numbers["num_items"]), int(numbers["num_ids"])
     layout = Layout(
         **{name: arrays[name] for name in names},
-        num_items=int(manifest["num_items"]),
-        codebook_size=int(manifest["codebook_size"]),
+        num_items=num_items,
+        codebook_size=int(numbers["codebook_size"]),
+        num_ids=num_ids,  # pyright: ignore[reportArgumentType] - takes it for an array above
     )
     source = TableSource(arrays["centroids"])
-    if manifest["longest"] is not None:
-        source = VectorSource(
-            arrays["centroids"], arrays.get("rotation"), arrays["radii"], float(manifest["longest"])
-        )
+    if "longest" in numbers:
+        longest = float.fromhex(numbers["longest"])
+        source = VectorSource(arrays["centroids"], arrays.get("rotation"), arrays["radii"], longest)
     segment = Segment(layout, arrays.get("vectors"))
-    num_ids = int(manifest["num_ids"])
-    return State(segment, None, arrays.get("hidden"), num_ids, layout.num_items, source)
+    return State(segment, None, arrays.get("hidden"), num_ids, num_items, source)
 
 
-def _check_structure(layout: Layout) -> None:
-    """Refuse arrays that would send a kernel outside them; takes time by block, not by item."""
-    num_blocks, m = layout.num_blocks, len(layout.split_order)
-    num_keys = min(2, m)
-    wide = sub_id_type(layout.codebook_size)
-    require(layout.lines.shape[1:] == (BLOCK,), "lines must have 64 columns", layout.lines.shape)
-    require(layout.lines.dtype == wide, f"lines must be {wide.__name__}", layout.lines.dtype)
-    require(layout.keys.dtype == wide, f"keys must be {wide.__name__}", layout.keys.dtype)
-    shape = (num_blocks, num_keys, 2)
-    require(layout.keys.shape == shape, f"keys must have shape {shape}", layout.keys.shape)
+def _check_layout(layout: Layout) -> None:
+    """Refuse arrays that would send a kernel outside them; takes time by block, not by item.
+
+    A sub-id or id that was flipped goes unnoticed, but kernels look neither up outside an array.
+    """
+    num_blocks, m = -(-layout.num_items // BLOCK), len(layout.split_order)
+    require(layout.num_items > 0, "num_items must be positive", layout.num_items)
+    sub_id = sub_id_type(layout.codebook_size)
+    _check("lines", layout.lines, sub_id, (len(layout.lines), BLOCK))
+    _check("keys", layout.keys, sub_id, (num_blocks, min(2, m), 2))
+    _check("id_base", layout.id_base, np.uint32, (num_blocks,))
+    _check("id_planes", layout.id_planes, np.uint64, (len(layout.id_planes),))
+    _check("split_order", layout.split_order, np.int32, (m,))
     splits = sorted(layout.split_order.tolist())
     require(splits == list(range(m)), "split_order must name every split once", splits)
-    blocks = -(-layout.num_items // BLOCK)
-    require(num_blocks == blocks > 0, f"blocks must number {blocks}", num_blocks)
-    constant = (layout.keys[:, :, 0] == layout.keys[:, :, 1]).sum(1)
-    _check_offsets("first_line", layout.first_line, m - constant, len(layout.lines))
-    planes = np.diff(layout.id_first.astype(np.int64))
-    require(bool((planes <= 32).all()), "a block must have at most 32 planes", int(planes.max()))
-    _check_offsets("id_first", layout.id_first, planes, len(layout.id_planes))
+    equal = (layout.keys[:, :, 0] == layout.keys[:, :, 1]).sum(1)
+    lines = _counts("first_line", layout.first_line, num_blocks, len(layout.lines))
+    require(bool((lines == m - equal).all()), "first_line must count each block's lines", "others")
+    planes = _counts("id_first", layout.id_first, num_blocks, len(layout.id_planes))
+    fits = bool(((0 <= planes) & (planes <= 32)).all())
+    require(fits, "id_first must give blocks 0 … 32 planes", "others")
 
 
-def _check_offsets(name: str, offsets: np.ndarray, counts: np.ndarray, end: int) -> None:
-    rule = f"{name} must count what each block has"
-    require(len(offsets) == len(counts) + 1, rule, f"{len(offsets)} offsets")
-    steps = np.diff(offsets.astype(np.int64))
-    fits = offsets[0] == 0 and offsets[-1] == end and bool((steps == counts).all())
-    require(fits and bool((steps >= 0).all()), rule, "other counts")
+def _check(name: str, array: np.ndarray, dtype: type, shape: tuple[int, ...]) -> None:
+    fits = array.dtype == dtype and array.shape == shape
+    rule = f"{name} must be {np.dtype(dtype)} of shape {shape}"
+    require(fits, rule, f"{array.dtype} of shape {array.shape}")
+
+
+def _counts(name: str, offsets: np.ndarray, num_blocks: int, end: int) -> np.ndarray:
+    """Return the differences of offsets that begin at 0 and lead to ``end``."""
+    _check(name, offsets, np.uint32, (num_blocks + 1,))
+    ends = int(offsets[0]), int(offsets[-1])
+    require(ends == (0, end), f"{name} must lead from 0 to {end}", ends)
+    return np.diff(offsets.astype(np.int64))
 
 
 def _check_rest(state: State) -> None:
     """Refuse ids, vectors and centroids that do not go with the layout."""
-    layout, source = state.base.layout, state.source
-    m = source.centroids.shape[0] + isinstance(source, VectorSource)
-    require(len(layout.split_order) == m, f"codes must have {m} splits", len(layout.split_order))
-    size = source.centroids.shape[1]
-    require(size == layout.codebook_size, "centroids must be one per sub-id", size)
-    count = state.num_ids if state.hidden is None else len(state.hidden) * 64
-    require(layout.num_items <= count, "ids must be below num_ids", layout.num_items)
+    layout, source, num_ids = state.base.layout, state.source, state.num_ids
+    m, _, split_dim = source.centroids.shape
+    splits = m + isinstance(source, VectorSource)
+    require(len(layout.split_order) == splits, f"codes must have {splits} splits", "others")
+    _check("centroids", source.centroids, np.float32, (m, layout.codebook_size, split_dim))
+    finite = bool(np.isfinite(source.centroids).all())
+    require(finite, "centroids must be finite", "NaN or infinity")
+    require(layout.num_items <= num_ids, f"num_ids must be {layout.num_items} at least", num_ids)
+    if state.hidden is None:
+        require(layout.num_items == num_ids, "hidden must be there", "none")
+    else:
+        _check("hidden", state.hidden, np.uint64, (-(-num_ids // 64),))
     if isinstance(source, VectorSource):
-        shape = (source.embedding_dim, source.embedding_dim)
-        if source.rotation is not None:
-            fits = source.rotation.shape == shape
-            require(fits, f"rotation must be {shape}", source.rotation.shape)
-        require(len(source.radii) == size, f"radii must number {size}", len(source.radii))
-        require(state.base.vectors is not None, "vectors must be there", "none")
-    if state.base.vectors is not None:
-        rows = len(state.base.vectors)
-        require(rows == state.num_ids, "vectors must be one per id", rows)
+        _check_vectors(state.base.vectors, source, num_ids)
+
+
+def _check_vectors(vectors: np.ndarray | None, source: VectorSource, num_ids: int) -> None:
+    dim = source.embedding_dim
+    if vectors is None:
+        raise InputError("vectors must be there; got none.")
+    _check("vectors", vectors, np.float32, (num_ids, pad_lanes(np.zeros((1, dim))).shape[1]))
+    _check("radii", source.radii, np.float32, (source.centroids.shape[1],))
+    if source.rotation is not None:
+        _check("rotation", source.rotation, np.float64, (dim, dim))
+    values = (source.longest, *source.radii.tolist())
+    require(bool(np.isfinite(values).all()), "radii must be finite", "NaN or infinity")
 
 
 def _read_manifest(folder: Path) -> dict:
@@ -185,10 +167,10 @@ def _read_manifest(folder: Path) -> dict:
     path = folder / MANIFEST
     require(path.is_file(), f"{folder} must hold a whole index", f"no {MANIFEST}", REMEDY)
     manifest = read_json(path)
-    names = {"schema", "bytes", "sha256", "num_ids", "num_items", "codebook_size", "longest"}
-    known = isinstance(manifest, dict) and set(manifest) == names
-    require(known, f"{path} must have the keys {', '.join(sorted(names))}", "other keys", REMEDY)
-    require(
-        manifest["schema"] == SCHEMA, f"{path} must have the schema {SCHEMA}", manifest["schema"]
-    )
+    kinds = {"schema": int, "bytes": int, "sha256": str}
+    given = manifest if isinstance(manifest, dict) else {}
+    found = {name: type(value) for name, value in given.items()}
+    require(found == kinds, f"{path} must give schema, bytes and sha256", "others", REMEDY)
+    schema = manifest["schema"]
+    require(schema == SCHEMA, f"{path} must have the schema {SCHEMA}", schema)
     return manifest
