@@ -142,8 +142,9 @@ class TopKIndex:
         Args:
             queries: float32, finite. Shape ``(q, d)``, or ``(d,)`` for one.
             k: At least 1; what lies beyond the candidates is -1.
-            exclude: Ids that each query must not list: one list per query (None for nothing), or
-                a sparse matrix of shape ``(q, num_ids)`` whose stored entries are excluded.
+            exclude: Ids that each query must not list: one list per query (None for nothing), for
+                one query of shape ``(d,)`` the list itself, or a sparse matrix of shape
+                ``(q, num_ids)`` whose stored entries are excluded.
             allow: Items that may be listed at all: bool of shape ``(num_ids,)``, or what `allow`
                 returned.
             method: ``auto``; ``scan``, ``prune`` and ``pqtopk`` agree bit for bit; ``dense``
