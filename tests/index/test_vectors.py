@@ -51,6 +51,21 @@ def test_no_score_lies_above_its_bound(kind, scale, m):
         assert (found + scores.slack[:, None] >= real.scores).all()
 
 
+@pytest.mark.parametrize("seed", range(6))
+def test_tiny_queries_of_huge_vectors_keep_their_bounds(seed):
+    # Rotated queries below the normal numbers round by 2**-150, times a centroid of 1e34.
+    rng = np.random.default_rng(seed)
+    vectors = (scaled("clustered", 1.0).astype(np.float64) * 1e34).astype(np.float32)
+    queries = (rng.standard_normal((8, 24)) * 10.0 ** rng.uniform(-45, -40)).astype(np.float32)
+    source, codes = fit_vectors(vectors, 4, 64, seed=0)
+    scores = source.scores(queries, 1, "reference")
+    bounds = scores.tables.astype(np.float64)[:, np.arange(5), codes].sum(2) + scores.slack[:, None]
+    index = TopKIndex.from_vectors(vectors, 4, 64)
+    real = index.search(queries, len(vectors), method="pqtopk")
+    assert (np.take_along_axis(bounds, real.ids, 1) >= real.scores).all()
+    assert np.array_equal(index.search(queries, 10, method="scan").ids, real.ids[:, :10])
+
+
 @pytest.mark.parametrize("scale", SCALES)
 @pytest.mark.parametrize("kind", KINDS)
 def test_answers_are_brute_force(kind, scale, tmp_path):

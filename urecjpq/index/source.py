@@ -90,7 +90,8 @@ class VectorSource(TableSource):
         With ε = 2⁻²⁴ and C the longest thinkable ``c``: a product of ``d8`` values in 8 lanes errs
         by at most ``(d8/8 + 4) ε ‖q‖‖x‖``, the sub-scores together by ``(d/m + 2) ε ‖q‖ C`` and by
         one more ε for rounding ``q'``; a rotation that is none, by ``‖I - RRᵀ‖ ‖q‖‖x‖``; whatever
-        falls below the normal numbers, by 2⁻¹⁴⁹ for each of both's products.
+        falls below the normal numbers, by 2⁻¹⁴⁹ for each of both's products, and for each value of
+        ``q'``, which a long ``c`` multiplies.
         """
         wide = queries.astype(np.float64)
         lengths = np.sqrt((wide**2).sum(1)) * (1 + self._defect)
@@ -108,7 +109,8 @@ class VectorSource(TableSource):
         rounding = (padded.shape[1] / LANES + 4) * self.longest
         rounding += (self.centroids.shape[2] + 3) * self._longest_sum
         slack = lengths * (rounding * 2.0**-24 * 1.01 + self._defect * self.longest)
-        return Scores(tables, slack + (2 * padded.shape[1] + 2) * 2.0**-149, padded)
+        smallest = 2 * padded.shape[1] + 2 + np.sqrt(queries.shape[1]) * self._longest_sum
+        return Scores(tables, slack + smallest * 2.0**-149, padded)
 
     @cached_property
     def _defect(self) -> float:
