@@ -73,9 +73,8 @@ class TopKIndex:
         Raises:
             InputError: A sub-id without a centroid, shapes that do not fit, or values not finite.
         """
-        values = np.array(_numpy(centroids), dtype=np.float32, order="C")  # they may be trained on
+        values = _finite(centroids, "centroids").copy()  # they may be trained on
         require(values.ndim == 3, "centroids must have shape (m, b, d/m)", values.shape)
-        require(bool(np.isfinite(values).all()), "centroids must be finite", "NaN or infinity")
         source = TableSource(values)
         checked = _checked_codes(_numpy(codes), source)
         items = updates.Items(np.arange(len(checked)), checked)
@@ -197,6 +196,7 @@ class TopKIndex:
         Args:
             items: Codes, shape ``(n, m)``; vectors, shape ``(n, d)``, where it was made of such.
         """
+        _require_rows(items)
         with self._changing:
             ids = np.arange(self._state.num_ids, self._state.num_ids + len(items))
             self._put(ids, items)
@@ -209,6 +209,7 @@ class TopKIndex:
             ids: Whole numbers, each once. Shape ``(n,)``.
             items: As for `add`.
         """
+        _require_rows(items)
         with self._changing:
             checked = self._listable(ids)
             self._put(checked, items)
@@ -301,9 +302,15 @@ def _numpy(values: Array) -> np.ndarray:
 def _finite(values: Array, name: str) -> np.ndarray:
     checked = _numpy(values)
     require(checked.dtype.kind == "f", f"{name} must be floating point", checked.dtype)
-    checked = np.ascontiguousarray(checked, dtype=np.float32)
+    with np.errstate(over="ignore"):  # refused below
+        checked = np.ascontiguousarray(checked, dtype=np.float32)
     require(bool(np.isfinite(checked).all()), f"{name} must be finite", "NaN or infinity")
     return checked
+
+
+def _require_rows(items: Array) -> None:
+    shape = np.shape(_numpy(items))
+    require(len(shape) == 2, "items must have shape (n, m) or (n, d)", shape)
 
 
 def _queries(queries: Array, dim: int) -> np.ndarray:
