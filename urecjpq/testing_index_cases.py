@@ -58,6 +58,8 @@ def random_case(seed: int) -> Case:
     queries = rng.standard_normal((num_queries, m * dim))
     if rng.random() < 0.3:
         queries = np.round(queries)
+    if rng.random() < 0.1:
+        queries = queries * 10.0 ** rng.uniform(-45, 0)
     values = _values(rng, (n, m * dim) if of_vectors else (m, b, dim))
     terms, limit = (m * dim, 0.9e38) if of_vectors else (dim, 3e38)
     queries, values = _within_float32(queries, values, terms, limit)
