@@ -85,9 +85,9 @@ def test_ids_ascend_within_a_block_and_each_occurs_once():
     assert np.array_equal(np.sort(ids), np.arange(5000))
 
 
-def test_the_splits_of_greatest_energy_are_the_keys():
-    energy = np.array([1.0, 5.0, 0.0, 9.0])
-    layout = build_layout(codes_of("uniform", 5000, 4, 8), 8, energy=energy)
+def test_the_first_splits_stored_are_the_keys():
+    order = np.array([3, 1, 0, 2], dtype=np.int32)
+    layout = build_layout(codes_of("uniform", 5000, 4, 8), 8, split_order=order)
     assert layout.split_order.tolist() == [3, 1, 0, 2]
     first = layout.keys[:, 0].astype(int)
     assert (first[1:, 0] >= first[:-1, 1]).all()  # blocks are sorted by the first key split
@@ -123,7 +123,7 @@ def test_bytes_are_within_a_tenth_of_the_codes_at_a_hundred_million_items():
     codes = rng.integers(0, b, (num_items, m), dtype=np.uint8)
     codes[:, 0] = 3
     ids = np.sort(rng.choice(100_000_000, num_items, replace=False))
-    layout = build_layout(codes, b, ids, np.arange(m, 0, -1.0))
+    layout = build_layout(codes, b, ids)
     assert layout.nbytes < 1.1 * codes.nbytes
     assert layout.nbytes > codes.nbytes * 0.8
 

@@ -110,21 +110,21 @@ def build_layout(
     codes: np.ndarray,
     codebook_size: int,
     ids: np.ndarray | None = None,
-    energy: np.ndarray | None = None,
+    split_order: np.ndarray | None = None,
 ) -> Layout:
-    """Return items in blocks, sorted by the two splits of greatest energy.
+    """Return items in blocks, sorted by two key splits.
 
     Args:
         codes: Sub-ids, checked. Shape ``(num_items, m)``.
         codebook_size: ``b``, at most 65,536.
         ids: Ids of the items, ascending, each below 2**32 - 1; their rows if None.
-        energy: How much of the scores' variance each split is expected to hold, shape ``(m,)``;
-            taken as equal if None. The two largest become the key splits.
+        split_order: Splits as they are to be stored, key splits first, see `order_splits`; as they
+            come if None. Shape ``(m,)``.
     """
     num_items, code_length = codes.shape
     require(0 < num_items < 2**32 - 1, "items must number 1 … 4,294,967,294", num_items)
-    energy = np.ones(code_length) if energy is None else energy
-    split_order = np.argsort(-energy, kind="stable").astype(np.int32)
+    if split_order is None:
+        split_order = np.arange(code_length, dtype=np.int32)
     order = _sorted_rows(codes, split_order[:2], ids)
     num_blocks = -(-num_items // BLOCK)
     parts = [

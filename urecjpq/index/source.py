@@ -59,12 +59,6 @@ class TableSource:
             return score_table(queries, self.columns)
         return module.score_table(queries, self.columns, threads)
 
-    @cached_property
-    def energy(self) -> np.ndarray:
-        """Variance that each split brings to scores, centroids equally frequent. Shape ``(m,)``."""
-        values = self.centroids.astype(np.float64)
-        return ((values - values.mean(1, keepdims=True)) ** 2).sum((1, 2))
-
 
 @dataclass(frozen=True, eq=False)
 class VectorSource(TableSource):

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from urecjpq.errors import require
+from urecjpq.index.keys import order_splits
 from urecjpq.index.layout import NO_ID, build_layout
 from urecjpq.index.segment import Segment, State, hidden_words
 from urecjpq.index.source import TableSource
@@ -50,7 +51,9 @@ def build(items: Items, source: TableSource, codebook_size: int, num_ids: int) -
     require(num_ids < int(NO_ID), f"ids must be below {int(NO_ID):,}", num_ids)
     everything = len(items.ids) == num_ids
     ids = None if everything else items.ids
-    layout = build_layout(items.codes, codebook_size, ids, energy_of(items.codes, source))
+    layout = build_layout(
+        items.codes, codebook_size, ids, order_splits(items.codes, source.centroids)
+    )
     vectors = items.vectors
     if vectors is not None and not everything:
         vectors = np.zeros((num_ids, vectors.shape[1]), dtype=np.float32)
@@ -140,24 +143,12 @@ def tail_items(state: State) -> Items | None:
     return Items(state.tail.ids, state.tail.decoded[1], state.tail.vectors)
 
 
-def energy_of(codes: np.ndarray, source: TableSource) -> np.ndarray:
-    """Return the variance that each split brings to scores, by how often its sub-ids occur.
-
-    Splits beyond the centroids (lengths of residuals) come last.
-    """
-    m, b, _ = source.centroids.shape
-    energy = np.full(codes.shape[1], -1.0)
-    for split in range(m):
-        share = np.bincount(codes[:, split], minlength=b)[:b] / len(codes)
-        values = source.centroids[split].astype(np.float64)
-        energy[split] = share @ ((values - share @ values) ** 2).sum(1)
-    return energy
-
-
 def _tail(items: Items | None, source: TableSource, codebook_size: int) -> Segment | None:
     if items is None or len(items.ids) == 0:
         return None
-    layout = build_layout(items.codes, codebook_size, None, energy_of(items.codes, source))
+    layout = build_layout(
+        items.codes, codebook_size, None, order_splits(items.codes, source.centroids)
+    )
     return Segment(layout, items.vectors, items.ids)
 
 

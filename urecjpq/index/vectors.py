@@ -112,9 +112,17 @@ def _residual_lengths(
 
 
 def _radii(lengths: np.ndarray, num_bins: int) -> np.ndarray:
-    """Return upper ends of bins with about equally many lengths, each rounded up."""
-    ends = np.quantile(lengths, np.arange(1, num_bins + 1) / num_bins, method="higher")
-    return _up(ends)
+    """Return upper ends of bins of lengths, ascending, each rounded up.
+
+    Half of the bins hold equally many lengths. The others share the longest ones ever finer, down
+    to the single longest: bins of a few thousand lengths with a long tail would bound nothing.
+    """
+    half = num_bins // 2
+    count = num_bins - half
+    shrink = (max(half, 1) / max(len(lengths), 2 * half)) ** (np.arange(1, count + 1) / count)
+    tail = 1 - shrink / max(half, 1)
+    levels = np.concatenate([np.arange(1, half) / max(half, 1), tail, [1.0]])[-num_bins:]
+    return _up(np.quantile(lengths, levels, method="higher"))
 
 
 def _up(lengths: np.ndarray) -> np.ndarray:

@@ -66,20 +66,21 @@ public:
         if (limit < REFRESH) round(threshold);
     }
 
-    // Orders the places that are not keys by mean loss, the largest first, and decides how many
+    // Orders the places that are not keys by mean loss over items, the largest first, and decides how many
     // lines a block reads before its survivors go on one by one: as many as leave few of them.
-    void plan() {
+    void plan(const std::vector<float>& shares) {
         const int num_others = segment_.code_length - segment_.num_keys;
         std::vector<double> means(segment_.code_length), variances(segment_.code_length);
         for (int place = 0; place < segment_.code_length; ++place) {
             const uint8_t* row = bytes.data() + int64_t(place) * segment_.stride;
             double sum = 0, squares = 0;
+            const float* share = shares.data() + int64_t(place) * segment_.stride;
             for (int g = 0; g < size_; ++g) {
-                sum += row[g];
-                squares += double(row[g]) * row[g];
+                sum += double(share[g]) * row[g];
+                squares += double(share[g]) * row[g] * row[g];
             }
-            means[place] = sum / size_;
-            variances[place] = squares / size_ - means[place] * means[place];
+            means[place] = sum;
+            variances[place] = std::max(squares - sum * sum, 0.0);
         }
         order.resize(num_others);
         std::iota(order.begin(), order.end(), segment_.num_keys);

@@ -49,11 +49,14 @@ public:
     void score(int64_t block, uint64_t mask) {
         for (; mask; mask &= mask - 1) {
             const int position = __builtin_ctzll(mask);
-            ++counts.items_scored;
             if (rules.vectors) {
+                // A vector costs a trip to memory: ask the bound again, without bytes' rounding.
+                if (double(code_score(block, position)) + room < best.threshold()) continue;
+                ++counts.items_scored;
                 const uint32_t id = segment.id(block, position);
                 if (listable(id)) keep(vector_score(id), id);
             } else {
+                ++counts.items_scored;
                 const float score = code_score(block, position);
                 if (score < best.threshold()) continue;
                 const uint32_t id = segment.id(block, position);
@@ -85,6 +88,7 @@ public:
     TopK best;
     Rules rules;
     Counts counts;
+    double room = std::numeric_limits<double>::infinity();  // between sub-scores' sum and a score
 
 private:
     bool listable(uint32_t id) const {

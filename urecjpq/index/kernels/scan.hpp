@@ -24,12 +24,14 @@ public:
     static constexpr int64_t WARM_BLOCKS = 8;   // blocks between two thresholds there
     static constexpr int64_t FIRST_BLOCKS = 4;  // blocks scored exactly at the very start
 
-    Scan(Query<SubId>& query, const std::vector<SubId>& keys, int codebook_size,
-         Filter<SubId> filter)
-        : query_(query), segment_(query.segment), filter_(filter),
+    Scan(Query<SubId>& query, const std::vector<SubId>& keys, const std::vector<float>& shares,
+         int codebook_size, Filter<SubId> filter)
+        : query_(query), segment_(query.segment), filter_(filter), shares_(shares),
           losses_(segment_, query.tables, codebook_size, query.rules.slack),
           bounds_(segment_, keys, query.tables, codebook_size, losses_),
-          done_(size_t(bounds_.num_supers()), 0) {}
+          done_(size_t(bounds_.num_supers()), 0) {
+        if (losses_.usable) query.room = losses_.slack;
+    }
 
     // Whether bytes can bound this query's scores; if not, score everything.
     bool usable() const { return losses_.usable; }
@@ -71,7 +73,7 @@ public:
 private:
     void round() {
         losses_.round(query_.best.threshold());
-        losses_.plan();
+        losses_.plan(shares_);
     }
 
     bool scored(int64_t block) const {
@@ -103,6 +105,7 @@ private:
     Query<SubId>& query_;
     const Segment<SubId>& segment_;
     Filter<SubId> filter_;
+    const std::vector<float>& shares_;
     Losses<SubId> losses_;
     Bounds<SubId> bounds_;
     std::vector<uint8_t> done_;

@@ -36,7 +36,8 @@ template <class SubId>
 class Searcher {
 public:
     Searcher(const Segment<SubId>& segment, int codebook_size)
-        : segment_(segment), codebook_size_(codebook_size), super_keys_(super_keys(segment)) {}
+        : segment_(segment), codebook_size_(codebook_size), super_keys_(super_keys(segment)),
+          shares_(sub_id_shares(segment)) {}
 
     void run(const Batch& batch, Filter<SubId> filter) {
         if (batch.method == Method::prune) {
@@ -121,7 +122,7 @@ private:
         std::vector<Scan<SubId>> scans;
         scans.reserve(queries.size());
         for (auto& query : queries) {
-            scans.emplace_back(query, super_keys_, codebook_size_, filter);
+            scans.emplace_back(query, super_keys_, shares_, codebook_size_, filter);
             if (scans.back().usable()) scans.back().warm_up();
         }
         for (size_t i = 0; i < scans.size(); ++i)
@@ -135,6 +136,7 @@ private:
     Segment<SubId> segment_;
     int codebook_size_;
     std::vector<SubId> super_keys_;
+    std::vector<float> shares_;
     std::once_flag posted_;
     Postings postings_;
 };

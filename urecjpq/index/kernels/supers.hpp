@@ -31,6 +31,25 @@ std::vector<SubId> super_keys(const Segment<SubId>& segment) {
     return keys;
 }
 
+// About how many items have each sub-id, from blocks here and there. Shape (places, stride).
+template <class SubId>
+std::vector<float> sub_id_shares(const Segment<SubId>& segment) {
+    constexpr int64_t SAMPLE = 256;
+    const int64_t step = (segment.num_blocks + SAMPLE - 1) / SAMPLE;
+    const int64_t sampled = (segment.num_blocks + step - 1) / step;
+    std::vector<float> shares(size_t(segment.code_length) * segment.stride, 0.0f);
+    for (int place = 0; place < segment.code_length; ++place) {
+        float* row = shares.data() + int64_t(place) * segment.stride;
+        for (int64_t block = 0; block < segment.num_blocks; block += step) {
+            const SubId* line = segment.line(block, place);
+            for (int i = 0; i < BLOCK; ++i)
+                row[segment.sub_id(line ? line[i] : segment.low(block, place))] +=
+                    1.0f / float(sampled * BLOCK);
+        }
+    }
+    return shares;
+}
+
 // The highest score that an item of a superblock, or of a block, can have in one query.
 template <class SubId>
 class Bounds {
