@@ -232,3 +232,11 @@ def test_what_is_missing_is_named(copy):
     (copy / "manifest.json").unlink()
     with pytest.raises(InputError, match="must hold a whole index; got no manifest.json"):
         TopKIndex.load(copy)
+
+
+def test_the_folder_of_a_run_is_refused(tmp_path):
+    (tmp_path / "manifest.json").write_text("{}")
+    index = TopKIndex.from_codes(np.zeros((3, 1), int), np.ones((1, 1, 2), np.float32))
+    with pytest.raises(InputError, match=r"must not hold anything but an index; got .*\. Choose"):
+        index.save(tmp_path)
+    assert (tmp_path / "manifest.json").read_text() == "{}"

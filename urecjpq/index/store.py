@@ -20,8 +20,12 @@ REMEDY = "Copy the index again, or build it again."
 def save(state: State, folder: Path) -> Path:
     """Write a compacted index; the manifest comes last, and an old one goes first.
 
-    All numbers are in the arrays' file, so that the manifest's sha256 covers them.
+    All numbers are in the arrays' file, so that the manifest's sha256 covers them. The folder of a
+    run, which has a manifest of its own, is refused.
     """
+    foreign = (folder / MANIFEST).exists() and not (folder / ARRAYS).exists()
+    rule = f"{folder} must not hold anything but an index"
+    require(not foreign, rule, f"the {MANIFEST} of something else", "Choose another folder.")
     folder.mkdir(parents=True, exist_ok=True)
     (folder / MANIFEST).unlink(missing_ok=True)
     numbers = {

@@ -5,9 +5,9 @@
 #include <exception>
 #include <mutex>
 #include <string>
-#include <thread>
 #include <vector>
 
+#include "beside.hpp"
 #include "filter.hpp"
 #include "prune.hpp"
 #include "query.hpp"
@@ -58,11 +58,8 @@ public:
                 failure = std::current_exception();
             }
         };
-        std::vector<std::thread> helpers;
-        for (int i = 1; i < batch.threads && i * tile < batch.num_queries; ++i)
-            helpers.emplace_back(work);
-        work();
-        for (auto& helper : helpers) helper.join();
+        const int64_t useful = (batch.num_queries + tile - 1) / tile;
+        run_beside(work, int(std::min<int64_t>(batch.threads, useful)) - 1);
         if (failure) std::rethrow_exception(failure);
     }
 

@@ -4,8 +4,8 @@
 #include <algorithm>
 #include <atomic>
 #include <cstdint>
-#include <thread>
-#include <vector>
+
+#include "beside.hpp"
 
 // Wider registers where the processor has them; without fused multiply-adds the bits are the same.
 #if defined(__x86_64__) && defined(__linux__) && defined(__GNUC__) && !defined(__SANITIZE_ADDRESS__)
@@ -54,10 +54,8 @@ inline void fill_tables(const float* queries, const float* centroids, int64_t n,
                                b, out + (q * m + split) * b);
         }
     };
-    std::vector<std::thread> helpers;
-    for (int64_t i = 1; i < threads && i * TOGETHER < n; ++i) helpers.emplace_back(work);
-    work();
-    for (auto& helper : helpers) helper.join();
+    const int64_t useful = (n + TOGETHER - 1) / TOGETHER;
+    run_beside(work, int(std::min<int64_t>(threads, useful)) - 1);
 }
 
 }  // namespace urecjpq
