@@ -135,3 +135,12 @@ def test_a_product_beyond_float32_is_refused():
     index = TopKIndex.from_vectors(scaled("normal", 1e30))
     with pytest.raises(InputError, match="queries times vectors must fit float32; got"):
         index.search(np.full(24, 1e10, np.float32))
+
+
+def test_the_index_keeps_vectors_of_its_own():
+    vectors = vectors_of("normal")
+    index = TopKIndex.from_vectors(vectors, code_length=4)
+    query = np.ones(24, np.float32)
+    before = index.search(query, 5).ids
+    vectors[:] = 0
+    assert np.array_equal(index.search(query, 5).ids, before)

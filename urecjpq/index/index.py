@@ -109,7 +109,10 @@ class TopKIndex:
             source, codes = unquantised(values)
         else:
             source, codes = fit_vectors(values, code_length, codebook_size, seed)
-        items = updates.Items(np.arange(len(values)), codes, pad_lanes(values))
+        held = pad_lanes(values)
+        if np.may_share_memory(held, _numpy(vectors)):  # changed later, they would break the bounds
+            held = held.copy()
+        items = updates.Items(np.arange(len(values)), codes, held)
         return cls(updates.build(items, source, source.centroids.shape[1], len(values)))
 
     @property
