@@ -51,7 +51,8 @@ public:
             const int position = __builtin_ctzll(mask);
             if (rules.vectors) {
                 // A vector costs a trip to memory: ask the bound again, without bytes' rounding.
-                if (double(code_score(block, position)) + room < best.threshold()) continue;
+                if (bounded && double(code_score(block, position)) + room < best.threshold())
+                    continue;
                 ++counts.items_scored;
                 const uint32_t id = segment.id(block, position);
                 if (listable(id)) keep(vector_score(id), id);
@@ -88,7 +89,8 @@ public:
     TopK best;
     Rules rules;
     Counts counts;
-    double room = std::numeric_limits<double>::infinity();  // between sub-scores' sum and a score
+    bool bounded = false;  // whether a score lies at most `room` above its sub-scores' sum
+    double room = 0;
 
 private:
     bool listable(uint32_t id) const {

@@ -30,7 +30,8 @@ public:
           losses_(segment_, query.tables, codebook_size, query.rules.slack),
           bounds_(segment_, keys, query.tables, codebook_size, losses_),
           done_(size_t(bounds_.num_supers()), 0) {
-        if (losses_.usable) query.room = losses_.slack;
+        query.bounded = losses_.usable;
+        query.room = losses_.slack;
     }
 
     // Whether bytes can bound this query's scores; if not, score everything.
