@@ -34,7 +34,7 @@ K, BATCH, SINGLE, CHECKED, TURNS = 10, 1000, 200, 5, 3
 OPENED = 10_000_000
 
 
-def measure(kind: str, num_items: int, large: Path) -> dict[str, object]:
+def measure(kind: str, num_items: int, large: Path, batches: bool) -> dict[str, object]:
     """Build one index, check it, and return its line."""
     case = make_case(kind, num_items, BATCH, large)
     started = time.perf_counter()
@@ -47,7 +47,8 @@ def measure(kind: str, num_items: int, large: Path) -> dict[str, object]:
     queries = case.queries
     del case  # at 100 million items another 800 MB
     check(index, queries[:CHECKED])
-    return line | work(index, queries[:SINGLE], K, "scan") | rates(index, queries)
+    times = rates(index, queries) if batches else single_rate(index, queries)
+    return line | work(index, queries[:SINGLE], K, "scan") | times
 
 
 def check(index: TopKIndex, queries: np.ndarray) -> None:
@@ -57,6 +58,14 @@ def check(index: TopKIndex, queries: np.ndarray) -> None:
     same = np.array_equal(found.ids, expected.ids)
     if not (same and np.array_equal(found.scores.view(int), expected.scores.view(int))):
         sys.exit("scan differs from pqtopk")
+
+
+def single_rate(index: TopKIndex, queries: np.ndarray) -> dict[str, float | str]:
+    """Return times of single queries."""
+    ask = [lambda query=query: index.search(query, K, method="scan") for query in queries[:SINGLE]]
+    figures = summary(np.array([milliseconds(work) for work in ask]))
+    per_item = figures["median_ms"] * 1e6 / index.num_items
+    return figures | {"ns_per_item": per_item, "load": load_average()}
 
 
 def rates(index: TopKIndex, queries: np.ndarray) -> dict[str, float | str]:
@@ -133,7 +142,7 @@ def main(arguments: argparse.Namespace) -> None:
         return
     for num_items in arguments.items:
         for kind in arguments.codes:
-            line = measure(kind, num_items, arguments.large)
+            line = measure(kind, num_items, arguments.large, arguments.batches)
             print(json.dumps(rounded(line) | environment()), flush=True)
     if arguments.opening:
         print(json.dumps(opening(OPENED, arguments.large) | environment()), flush=True)
@@ -145,5 +154,6 @@ if __name__ == "__main__":
     parser.add_argument("--codes", nargs="+", choices=KINDS, default=KINDS)
     parser.add_argument("--large", type=Path, default=Path("runs/large"))
     parser.add_argument("--no-opening", dest="opening", action="store_false")
+    parser.add_argument("--no-batches", dest="batches", action="store_false")
     parser.add_argument("--open", type=Path, help=argparse.SUPPRESS)
     main(parser.parse_args())
