@@ -86,6 +86,27 @@ def sha256_of(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def verify_file(path: Path, num_bytes: int, sha256: str | None, remedy: str) -> None:
+    """Refuse a file that is missing, cut or changed since its manifest was written.
+
+    Args:
+        path: The file.
+        num_bytes: Its size.
+        sha256: Of its bytes; None compares the size alone.
+        remedy: What to do about it.
+
+    Raises:
+        InputError: It is not what the manifest says.
+    """
+    require(path.is_file(), f"{path} must be there", "no such file", remedy)
+    size = path.stat().st_size
+    require(size == num_bytes, f"{path} must have {num_bytes:,} bytes", size, remedy)
+    if sha256 is not None:
+        found = sha256_of(path)
+        rule = f"{path} must have the sha256 {sha256[:12]}… of the manifest"
+        require(found == sha256, rule, f"{found[:12]}…", remedy)
+
+
 def digest_of(tensors: Mapping[str, Tensor], *texts: str) -> str:
     """Return the sha256 of texts and of tensors' names and bytes: safetensors has no checksum."""
     sha = hashlib.sha256()

@@ -4,9 +4,10 @@ from pathlib import Path
 
 from urecjpq.config import SCHEMA
 from urecjpq.errors import InputError, require
-from urecjpq.files import read_json, sha256_of, write_json
+from urecjpq.files import read_json, sha256_of, verify_file, write_json
 
 MANIFEST = "manifest.json"
+REMEDY = "Copy the run again, or train it again."
 CHECKPOINT_FILES = ("model.safetensors", "codes.safetensors")
 FILES = (
     "config.json",
@@ -50,7 +51,7 @@ def verify_run(folder: Path) -> None:
         "Finish it with `urecjpq train … --resume`.",
     )
     for name, expected in _read_manifest(folder / MANIFEST).items():
-        _verify_file(folder / name, expected)
+        verify_file(folder / name, expected["bytes"], expected["sha256"], REMEDY)
 
 
 def _read_manifest(path: Path) -> dict[str, dict]:
@@ -66,19 +67,3 @@ def _read_manifest(path: Path) -> dict[str, dict]:
     typed = set(kinds.values()) == {(int, str)}
     require(typed, f"{path} must give bytes as a number and sha256 as text", "other types")
     return files
-
-
-def _verify_file(path: Path, expected: dict) -> None:
-    remedy = "Copy the run again, or train it again."
-    require(path.is_file(), f"{path} must be there", "no such file", remedy)
-    size = path.stat().st_size
-    require(
-        size == expected["bytes"], f"{path} must have {expected['bytes']:,} bytes", size, remedy
-    )
-    found = sha256_of(path)
-    require(
-        found == expected["sha256"],
-        f"{path} must have the sha256 {expected['sha256'][:12]}… of the manifest",
-        f"{found[:12]}…",
-        remedy,
-    )

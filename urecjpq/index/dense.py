@@ -22,6 +22,19 @@ class Exclusions(NamedTuple):
     first: np.ndarray
     ids: np.ndarray
 
+    def of_queries(self, part: slice) -> "Exclusions":
+        """Return those of some queries."""
+        first = self.first[part.start : part.stop + 1]
+        return Exclusions(first - first[0], self.ids[first[0] : first[-1]])
+
+    def within(self, rows: np.ndarray) -> "Exclusions":
+        """Return exclusions by place in ``rows``, which ascend; other ids fall away."""
+        places = np.searchsorted(rows, self.ids)
+        known = places < len(rows)
+        known[known] = rows[places[known]] == self.ids[known]
+        first = np.concatenate([[0], np.cumsum(known)])[self.first]
+        return Exclusions(first, places[known])
+
 
 @torch.no_grad()
 def search_dense(

@@ -4,7 +4,7 @@ FAISS sums the same sub-scores in another order, so scores agree up to rounding 
 score may swap places.
 """
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -26,15 +26,12 @@ def to_faiss(index: "TopKIndex") -> Any:
     Raises:
         InputError: FAISS is not installed, or ``index`` holds final vectors.
     """
-    faiss, (ids, codes, centroids) = _faiss(), _parts(index)
-    nbits, padded = _padded(centroids)
-    m, _, split_dim = centroids.shape
-    exported = faiss.IndexPQ(m * split_dim, m, nbits, faiss.METRIC_INNER_PRODUCT)
-    faiss.copy_array_to_vector(padded.ravel(), exported.pq.centroids)
-    exported.is_trained = True
-    if not np.array_equal(ids, np.arange(len(ids))):
+    faiss, parts = _faiss(), _parts(index)
+    exported = faiss.IndexPQ(parts.dim, parts.m, parts.nbits, faiss.METRIC_INNER_PRODUCT)
+    _train(faiss, exported, parts)
+    if not np.array_equal(parts.ids, np.arange(len(parts.ids))):
         exported = faiss.IndexIDMap(exported)
-    exported.add_sa_codes(_packed(codes, nbits), ids)
+    exported.add_sa_codes(parts.codes, parts.ids)
     return exported
 
 
@@ -51,20 +48,40 @@ def to_faiss_ivf(index: "TopKIndex") -> Any:
     Raises:
         InputError: FAISS is not installed, or ``index`` holds final vectors.
     """
-    faiss, (ids, codes, centroids) = _faiss(), _parts(index)
-    nbits, padded = _padded(centroids)
-    m, _, split_dim = centroids.shape
-    dim = m * split_dim
+    faiss, parts = _faiss(), _parts(index)
+    dim, inner_product = parts.dim, faiss.METRIC_INNER_PRODUCT
     quantiser = faiss.IndexFlatIP(dim)
     quantiser.add(np.zeros((1, dim), dtype=np.float32))
-    exported = faiss.IndexIVFPQ(quantiser, dim, 1, m, nbits, faiss.METRIC_INNER_PRODUCT)
+    exported = faiss.IndexIVFPQ(quantiser, dim, 1, parts.m, parts.nbits, inner_product)
     exported.own_fields = True
     quantiser.this.disown()
     exported.by_residual = False
-    faiss.copy_array_to_vector(padded.ravel(), exported.pq.centroids)
-    exported.is_trained = True
-    exported.add_sa_codes(_packed(codes, nbits), ids)
+    _train(faiss, exported, parts)
+    exported.add_sa_codes(parts.codes, parts.ids)
     return exported
+
+
+class _Parts(NamedTuple):
+    """What FAISS takes over: ids, packed codes of ``m`` times ``nbits``, padded centroids."""
+
+    ids: np.ndarray
+    codes: np.ndarray
+    centroids: np.ndarray
+    nbits: int
+
+    @property
+    def m(self) -> int:
+        return self.centroids.shape[0]
+
+    @property
+    def dim(self) -> int:
+        return self.m * self.centroids.shape[2]
+
+
+def _train(faiss: Any, exported: Any, parts: _Parts) -> None:
+    """Give an index the centroids that it would otherwise learn."""
+    faiss.copy_array_to_vector(parts.centroids.ravel(), exported.pq.centroids)
+    exported.is_trained = True
 
 
 def _faiss() -> Any:
@@ -76,11 +93,11 @@ def _faiss() -> Any:
     return faiss
 
 
-def _parts(index: "TopKIndex") -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return ids, ascending, their codes, and centroids."""
+def _parts(index: "TopKIndex") -> _Parts:
     rule, hint = "index must be made of codes to become a PQ index", "Use faiss.IndexFlatIP."
     require(index.memory()["vectors"] == 0, rule, "final vectors", hint)
-    return *index.codes(), index.centroids
+    (ids, codes), (nbits, centroids) = index.codes(), _padded(index.centroids)
+    return _Parts(ids, _packed(codes, nbits), centroids, nbits)
 
 
 def _padded(centroids: np.ndarray) -> tuple[int, np.ndarray]:

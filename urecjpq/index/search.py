@@ -10,7 +10,7 @@ from urecjpq.index.dense import Exclusions, search_dense
 from urecjpq.index.filters import Allowed
 from urecjpq.index.native import REFERENCE
 from urecjpq.index.reference import CHUNK, best, code_scores, vector_scores
-from urecjpq.index.segment import Segment, State
+from urecjpq.index.segment import Segment, State, are_hidden
 from urecjpq.index.source import Scores
 
 QUERIES_AT_ONCE = 64  # of the reference
@@ -146,19 +146,26 @@ def _reference(
     scores: Scores,
     words: np.ndarray | None,
 ) -> Answer:
-    listable = _listable(segment, hidden, words)
+    listable, exclude = _listable(segment, hidden, words), segment.exclusions(request.exclude)
     starts = range(0, max(1, len(request.queries)), QUERIES_AT_ONCE)
     slices = [slice(start, start + QUERIES_AT_ONCE) for start in starts]
-    parts = [_reference_part(segment, listable, request, scores, part) for part in slices]
+    parts = [
+        _reference_part(segment, listable, exclude, request.k, scores, part) for part in slices
+    ]
     ids, values = zip(*parts, strict=True)
     return np.concatenate(ids), np.concatenate(values)
 
 
 def _reference_part(
-    segment: Segment, listable: np.ndarray, request: Request, scores: Scores, part: slice
+    segment: Segment,
+    listable: np.ndarray,
+    exclude: Exclusions | None,
+    k: int,
+    scores: Scores,
+    part: slice,
 ) -> Answer:
     rows, codes = segment.decoded
-    exclude = segment.exclusions(request.exclude)
+    exclude = exclude and exclude.of_queries(part)
     found: list[Answer] = []
     for start in range(0, len(rows), CHUNK):
         here = slice(start, start + CHUNK)
@@ -168,22 +175,11 @@ def _reference_part(
             values = code_scores(scores.tables[part], codes[here])
         ids = np.where(listable[here], rows[here], -1)
         ids = np.broadcast_to(ids, values.shape).copy()
-        _exclude(ids, rows[here], exclude, part)
-        found = [merge([*found, (ids, values)], request.k)]
+        if exclude is not None:
+            first, places = exclude.within(rows[here])
+            ids[np.repeat(np.arange(len(ids)), np.diff(first)), places] = -1
+        found = [merge([*found, (ids, values)], k)]
     return found[0]
-
-
-def _exclude(ids: np.ndarray, rows: np.ndarray, exclude: Exclusions | None, part: slice) -> None:
-    """Mark the excluded items of some queries as no candidates."""
-    if exclude is None:
-        return
-    first = exclude.first[part.start : part.start + len(ids) + 1]
-    queries = np.repeat(np.arange(len(ids)), np.diff(first))
-    chosen = exclude.ids[first[0] : first[-1]]
-    places = np.searchsorted(rows, chosen)
-    known = places < len(rows)
-    known[known] = rows[places[known]] == chosen[known]
-    ids[queries[known], places[known]] = -1
 
 
 def _listable(segment: Segment, hidden: np.ndarray | None, words: np.ndarray | None) -> np.ndarray:
@@ -191,7 +187,7 @@ def _listable(segment: Segment, hidden: np.ndarray | None, words: np.ndarray | N
     rows = segment.decoded[0]
     listable = np.ones(len(rows), dtype=bool)
     if hidden is not None:
-        listable &= (hidden[rows >> 6] >> (rows & 63).astype(np.uint64) & np.uint64(1)) == 0
+        listable &= ~are_hidden(hidden, rows)
     if words is not None:
         allowed = np.unpackbits(words.view(np.uint8), bitorder="little").astype(bool)
         by_position = segment.layout.ids()[: len(rows)]
@@ -215,24 +211,13 @@ def _dense(state: State, request: Request) -> Answer:
                 vectors = segment.vectors[rows[kept], : request.queries.shape[1]]
             else:
                 vectors = reconstruct(state.source.centroids, codes[kept])
-            excluded = _within(part, rows[kept])
+            excluded = part and part.within(rows[kept])
             ids, values = search_dense(queries, torch.from_numpy(vectors), request.k, excluded)
             places = ids.numpy()
             ids = np.where(places < 0, -1, rows[kept][places] if len(kept) else -1)
             found = [merge([*found, (ids, values.numpy())], request.k)]
         answers.append(_by_id(segment, found[0]))
     return merge(answers, request.k)
-
-
-def _within(exclude: Exclusions | None, rows: np.ndarray) -> Exclusions | None:
-    """Return exclusions by place in ``rows``, ascending rows."""
-    if exclude is None:
-        return None
-    places = np.searchsorted(rows, exclude.ids)
-    known = places < len(rows)
-    known[known] = rows[places[known]] == exclude.ids[known]
-    first = np.concatenate([[0], np.cumsum(known)])[exclude.first]
-    return Exclusions(first, places[known])
 
 
 def reconstruct(centroids: np.ndarray, codes: np.ndarray) -> np.ndarray:

@@ -69,11 +69,8 @@ class Segment:
         """Return exclusions by row; ids that are not here fall away."""
         if given is None or self.ids is None:
             return given
-        rows = np.searchsorted(self.ids, given.ids)
-        known = rows < len(self.ids)
-        known[known] = self.ids[rows[known]] == given.ids[known]
-        first = np.concatenate([[0], np.cumsum(known)])[given.first]
-        return Exclusions(first, rows[known].astype(np.uint32))
+        first, rows = given.within(self.ids)
+        return Exclusions(first, rows.astype(np.uint32))
 
 
 @dataclass(frozen=True, eq=False)
@@ -138,3 +135,8 @@ def hidden_words(listable: np.ndarray) -> np.ndarray:
     """Return the bits of ids that cannot be listed; so are all beyond the last id."""
     bits = np.pad(~listable, (0, -len(listable) % 64), constant_values=True)
     return np.packbits(bits, bitorder="little").view("<u8")
+
+
+def are_hidden(words: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """Return whether the bit of each row is set, bool."""
+    return (words[rows >> 6] >> (rows & 63).astype(np.uint64) & np.uint64(1)) == 1

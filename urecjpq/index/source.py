@@ -119,11 +119,6 @@ class VectorSource(TableSource):
         return float(np.sqrt(squares.max(1).sum()))
 
 
-def rotate(vectors: np.ndarray, rotation: np.ndarray) -> np.ndarray:
-    """Return rotated vectors, summed in float64 and rounded once. Shape ``(n, d)``."""
-    return (vectors.astype(np.float64) @ rotation.astype(np.float64, copy=False)).astype(np.float32)
-
-
 def pad_lanes(vectors: np.ndarray) -> np.ndarray:
     """Return float32 vectors with zeros up to a multiple of eight dimensions."""
     vectors = np.ascontiguousarray(vectors, dtype=np.float32)

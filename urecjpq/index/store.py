@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from urecjpq.errors import InputError, require
-from urecjpq.files import read_json, sha256_of, write_json
+from urecjpq.files import read_json, sha256_of, verify_file, write_json
 from urecjpq.index.arrays import read_arrays, write_arrays
 from urecjpq.index.layout import BLOCK, Layout, sub_id_type
 from urecjpq.index.segment import Segment, State
@@ -49,13 +49,7 @@ def load(folder: Path, memory_map: bool, verify: bool) -> State:
     """Return a saved index; see `TopKIndex.load`."""
     manifest = _read_manifest(folder)
     path = folder / ARRAYS
-    require(path.is_file(), f"{path} must be there", "no such file", REMEDY)
-    size, expected = path.stat().st_size, manifest["bytes"]
-    require(size == expected, f"{path} must have {expected:,} bytes", size, REMEDY)
-    if verify:
-        found, digest = sha256_of(path), manifest["sha256"]
-        rule = f"{path} must have the sha256 {digest[:12]}… of the manifest"
-        require(found == digest, rule, f"{found[:12]}…", REMEDY)
+    verify_file(path, manifest["bytes"], manifest["sha256"] if verify else None, REMEDY)
     arrays, numbers = read_arrays(path, memory_map)
     try:
         state = _state(arrays, numbers)

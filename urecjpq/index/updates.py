@@ -11,7 +11,7 @@ import numpy as np
 from urecjpq.errors import require
 from urecjpq.index.keys import order_splits
 from urecjpq.index.layout import NO_ID, build_layout
-from urecjpq.index.segment import Segment, State, hidden_words
+from urecjpq.index.segment import Segment, State, are_hidden, hidden_words
 from urecjpq.index.source import TableSource
 
 
@@ -128,7 +128,7 @@ def all_items(state: State) -> Items:
     """Return every listable item, by id."""
     rows, codes = state.base.decoded_now()
     if state.hidden is not None:
-        kept = (state.hidden[rows >> 6] >> (rows & 63).astype(np.uint64) & np.uint64(1)) == 0
+        kept = ~are_hidden(state.hidden, rows)
         rows, codes = rows[kept], codes[kept]
     vectors = state.base.vectors
     items = Items(rows, codes, None if vectors is None else vectors[rows])
