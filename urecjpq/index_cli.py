@@ -21,7 +21,7 @@ def build(
     run: Annotated[Path, typer.Argument(help="Folder of a finished run.")],
     out: Annotated[Path, typer.Option(help="Folder of the index.")],
     code_length: Annotated[int, typer.Option(help="Splits of final vectors.")] = 8,
-    codebook_size: Annotated[int, typer.Option(help="Centroids of a split.")] = 256,
+    codebook_size: Annotated[int, typer.Option(help="Centroids of a split.")] = 64,
 ) -> None:
     """Build the index of a run's items, for many questions; tables bring their own codes."""
     from urecjpq.index_commands import build_index, describe_index

@@ -68,7 +68,7 @@ class Run:
         """
         return self.build_index(code_length=None)
 
-    def build_index(self, code_length: int | None = 8, codebook_size: int = 256) -> TopKIndex:
+    def build_index(self, code_length: int | None = 8, codebook_size: int = 64) -> TopKIndex:
         """Return an exact top-K index; a table that can be scored directly brings its own codes.
 
         Args:

@@ -85,7 +85,7 @@ class TopKIndex:
         cls,
         vectors: Array,
         code_length: int | None = 8,
-        codebook_size: int = 256,
+        codebook_size: int = 64,
         seed: int = 0,
     ) -> "TopKIndex":
         """Return an index of final vectors, which have no product structure.
@@ -97,7 +97,8 @@ class TopKIndex:
             vectors: Finite. Shape ``(num_items, d)``.
             code_length: ``m``, a divisor of ``d``; None skips codes and scores every vector: for
                 few items or few searches.
-            codebook_size: ``b``, at most 65,536.
+            codebook_size: ``b``, at most 65,536. Codes are only bounds here: fewer, coarser
+                centroids cost less per item than they let through.
             seed: Of k-means.
 
         Raises:

@@ -24,6 +24,7 @@ struct FilterTask {
     const uint8_t* depth;       // (256): lines worth reading at once, by the losses still allowed
     const uint64_t* allowed;    // (num_blocks) or nullptr
     int limit;                  // at most 254
+    bool far;                   // whether lines lie in memory, beyond the caches
 };
 
 // Writes the mask of survivors of the blocks begin … end - 1, at most a superblock, to masks[0 …].
@@ -80,21 +81,47 @@ URECJPQ_INLINE void finish(const FilterTask<SubId>& task, Survivors<SubId>& left
         masks[left.item[j] / BLOCK] |= uint64_t(1) << (left.item[j] % BLOCK);
 }
 
+// What a block's items lose by the keys that are constant in it.
+template <class SubId>
+URECJPQ_INLINE int constant_loss(const FilterTask<SubId>& task, int64_t block) {
+    const Segment<SubId>& segment = *task.segment;
+    int loss = 0;
+    for (int key = 0; key < segment.num_keys; ++key)
+        if (segment.constant(block, key))
+            loss += task.losses[key * segment.stride + segment.sub_id(segment.low(block, key))];
+    return loss;
+}
+
+// Asks memory for the lines that will be read first. Blocks that are looked at may lie far apart,
+// where the processor fetches nothing of its own accord.
+template <class SubId>
+URECJPQ_INLINE void fetch(const FilterTask<SubId>& task, int64_t begin, int64_t end) {
+    const Segment<SubId>& segment = *task.segment;
+    for (int64_t block = begin; block < end; ++block) {
+        const int constant = constant_loss(task, block);
+        if (constant > task.limit) continue;
+        __builtin_prefetch(segment.lines + int64_t(segment.first_line[block]) * BLOCK);
+        const SubId* line = segment.plain_lines(block);
+        const int depth = task.depth[task.limit - constant];
+        for (int i = 0; i < depth; ++i)
+            __builtin_prefetch(line + (task.order[i] - segment.num_keys) * BLOCK);
+    }
+}
+
 template <class Lanes, class SubId>
 void filter_blocks(const FilterTask<SubId>& task, int64_t begin, int64_t end, uint64_t* masks,
                    FilterCounts& counts) {
     const Segment<SubId>& segment = *task.segment;
-    const int num_keys = segment.num_keys;
+    const int num_keys = segment.num_keys, num_others = segment.code_length - num_keys;
     const int64_t stride = segment.stride;
+    const bool far = task.far;
+    if (far) fetch(task, begin, end);
     Survivors<SubId> left;
     for (int64_t block = begin; block < end; ++block) {
         masks[block - begin] = 0;
         uint64_t alive = segment.used(block);
         if (task.allowed) alive &= task.allowed[block];
-        int constant = 0;
-        for (int key = 0; key < num_keys; ++key)
-            if (segment.constant(block, key))
-                constant += task.losses[key * stride + segment.sub_id(segment.low(block, key))];
+        const int constant = constant_loss(task, block);
         if (!alive || constant > task.limit) continue;
         ++counts.looked_at;
         Lanes sums(uint8_t(constant), segment.stride);
@@ -114,6 +141,9 @@ void filter_blocks(const FilterTask<SubId>& task, int64_t begin, int64_t end, ui
         counts.lines_read += depth;
         alive &= sums.at_most(uint8_t(task.limit));
         if (!alive) continue;
+        if (far)
+            for (int i = depth; i < num_others; ++i)
+                __builtin_prefetch(line + (task.order[i] - num_keys) * BLOCK);
         uint8_t values[BLOCK];
         sums.store(values);
         const int here = int(block - begin);

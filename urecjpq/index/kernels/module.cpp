@@ -118,8 +118,6 @@ public:
         return nb::cast(found);
     }
 
-    int64_t postings_bytes() const { return searcher_->postings_bytes(); }
-
 private:
     static Method method_of(const std::string& name) {
         if (name == "scan") return Method::scan;
@@ -169,8 +167,7 @@ void bind_segment(nb::module_& module, const char* name) {
              nb::arg("slack").noconvert() = nb::none(),
              nb::arg("vectors").noconvert() = nb::none(),
              nb::arg("queries").noconvert() = nb::none())
-        .def("ids", &Class::ids)
-        .def_prop_ro("postings_bytes", &Class::postings_bytes);
+        .def("ids", &Class::ids);
 }
 
 NB_MODULE(_kernels, module) {

@@ -2,7 +2,6 @@
 #pragma once
 
 #include <chrono>
-#include <numeric>
 #include <vector>
 
 #include "filter.hpp"
@@ -22,6 +21,7 @@ class Scan {
 public:
     static constexpr int64_t WARM = 16;         // superblocks searched before all others
     static constexpr int64_t WARM_BLOCKS = 8;   // blocks between two thresholds there
+    static constexpr int64_t CACHE = 1 << 26;   // bytes of lines beyond which they are fetched early
     static constexpr int64_t FIRST_BLOCKS = 4;  // blocks scored exactly at the very start
 
     Scan(Query<SubId>& query, const std::vector<SubId>& keys, const std::vector<float>& shares,
@@ -91,7 +91,8 @@ private:
     void filter(int64_t begin, int64_t end) {
         uint64_t masks[BLOCKS_PER_SUPER];
         const FilterTask<SubId> task{&segment_, losses_.bytes.data(), losses_.order.data(),
-                                     losses_.depth, query_.rules.allowed, losses_.limit};
+                                     losses_.depth, query_.rules.allowed, losses_.limit,
+                                     segment_.num_blocks * BLOCK * segment_.code_length > CACHE};
         FilterCounts counts;
         filter_(task, begin, end, masks, counts);
         query_.counts.looked_at += counts.looked_at;

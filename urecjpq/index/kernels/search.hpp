@@ -63,10 +63,6 @@ public:
         if (failure) std::rethrow_exception(failure);
     }
 
-    int64_t postings_bytes() const {
-        return int64_t(postings_.first.size() * 8 + postings_.positions.size() * 4);
-    }
-
 private:
     static constexpr int64_t TILE = 16;
 

@@ -11,7 +11,6 @@ namespace urecjpq {
 
 constexpr int BLOCK = 64;              // items per block; one bit each in a mask
 constexpr int BLOCKS_PER_SUPER = 64;   // blocks that share one bound: 4,096 items
-constexpr int MAX_KEYS = 2;
 
 template <class SubId>
 struct Segment {
