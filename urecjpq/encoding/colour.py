@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from urecjpq.data.catalogue import Features
-from urecjpq.errors import InputError
+from urecjpq.data.pictures import read_picture
 
 SIDE = 64
 HUES, GREYS = 16, 4
@@ -31,7 +31,7 @@ def encode_pictures(paths: Sequence[Path | None]) -> Features:
         float32 values, rows of length 1, zero where absent. Shape ``(len(paths), 788)``.
 
     Raises:
-        InputError: A file is missing or damaged; the message names it.
+        PictureError: A file is missing or damaged; the message names it.
 
     Source: edge directions after Dalal & Triggs, Histograms of Oriented Gradients, CVPR 2005,
     without overlapping blocks.
@@ -50,15 +50,7 @@ def _read_picture(path: Path | None) -> np.ndarray:
     # Imported late, as every heavier library of this room.
     from PIL import Image
 
-    try:
-        with Image.open(str(path)) as opened:
-            picture = opened.convert("RGBA")
-    # Pillow raises SyntaxError for broken PNG chunks, and its own error for a bomb.
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise InputError(f"picture must be a readable image; got {path}: {error}.") from None
-    page = Image.new("RGBA", picture.size, "white")
-    page.alpha_composite(picture)
-    small = page.convert("RGB").resize((SIDE, SIDE), Image.Resampling.BOX)
+    small = read_picture(str(path)).resize((SIDE, SIDE), Image.Resampling.BOX)
     return np.asarray(small, dtype=np.float32) / 255
 
 
