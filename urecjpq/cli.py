@@ -115,14 +115,36 @@ def recommend(
 
 
 @app.command()
+def prepare(
+    card: Card,
+    out: Annotated[Path | None, typer.Option(help="Folder to fill; the cache by default.")] = None,
+    given: Annotated[
+        Path | None, typer.Option("--from", help="Folder with raw files fetched by hand.")
+    ] = None,
+    skip_bad: Annotated[
+        bool, typer.Option("--skip-bad", help="Leave malformed lines out, and list them.")
+    ] = False,
+) -> None:
+    """Fetch a data set's raw files, check them and make its catalogue."""
+    from urecjpq.commands import prepare_card
+
+    for name, value in prepare_card(card, out, given, skip_bad).items():
+        typer.echo(f"{name:<24}{value}")
+
+
+@app.command()
 def datasets() -> None:
     """List the data-set cards."""
     from urecjpq.data import list_cards
 
     for card in list_cards():
         expected = card.expected
-        size = f"{expected.users:,} × {expected.items:,} × {expected.interactions:,}"
-        typer.echo(f"{card.name:<16}{size:<30}{card.title}")
+        counts = (expected.users, expected.items, expected.interactions)
+        size = " × ".join("?" if count is None else f"{count:,}" for count in counts)
+        size = f"{len(card.categories)} categories" if card.categories else size
+        typer.echo(f"{card.name:<20}{size:<34}{card.title}")
+        if card.categories:
+            typer.echo(f"    {card.name}-… {' '.join(card.categories)}")
 
 
 def _set_threads(threads: int | None) -> None:

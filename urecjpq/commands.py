@@ -14,6 +14,7 @@ from urecjpq.encoding import encode_catalogue
 from urecjpq.errors import require
 from urecjpq.evaluation import evaluate
 from urecjpq.experiment import describe, run_experiment
+from urecjpq.files import read_json
 from urecjpq.graphs.neighbours import with_neighbours
 from urecjpq.runs import load_run
 
@@ -43,6 +44,20 @@ def train_run(
     for setting in settings or ():
         _apply(choices, setting)
     return run_experiment(catalogue, _described(catalogue, choices), out, resume=resume)
+
+
+def prepare_card(
+    card: str, out: Path | None, given: Path | None, skip_bad: bool
+) -> dict[str, object]:
+    """Make a catalogue from raw files; returns where it lies and what is in it, by name."""
+    from urecjpq.data.prepare import MANIFEST, prepare, prepared_folder
+
+    catalogue = prepare(card, out, given, skip_bad)
+    folder = out or prepared_folder(catalogue.name)
+    manifest = read_json(folder / MANIFEST)
+    counts = manifest["counts"] | catalogue.counts()
+    shown = {name.replace("_", " "): f"{count:,}" for name, count in counts.items()}
+    return shown | {"bad lines left out": manifest["bad_lines"], "folder": folder}
 
 
 def _described(catalogue: Catalogue, choices: dict[str, Any]) -> RunConfig:

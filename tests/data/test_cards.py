@@ -147,7 +147,7 @@ def test_unknown_names_list_the_known():
         ('title = "Tiny"', 'titel = "Tiny"', "title: Field required; titel: Extra inputs"),
         ('"tiny.csv"', '"../tiny.csv"', "files.interactions: .* must be a path inside the data"),
         ('"image.npy"', '"/image.npy"', "features.image: .* must be a path inside the data folder"),
-        ('"table"', '"excel"', "reader: Input should be 'mmrec', 'recbole', 'table' or 'toy-shop'"),
+        ('"table"', '"excel"', "reader: Input should be 'mmrec', 'recbole', 'table', 'toy-shop' or 'raw'"),
         ('"table"', '"toy-shop"', r"\[generator\] must be there for the toy-shop reader"),
         ("k_users = 3", "k_users = -3", "filter.k_users: Input should be greater than or equal"),
         ("leave_one_out", "leave_two_out", "partition.method: Input should be 'given'"),

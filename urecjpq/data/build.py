@@ -18,6 +18,7 @@ def build_interactions(
     timestamp: str | None = None,
     rating: str | None = None,
     partition: str | None = None,
+    repeats: bool = False,
 ) -> Interactions:
     """Return the interactions of a table whose users and items already have rows.
 
@@ -28,12 +29,14 @@ def build_interactions(
         timestamp: Column of seconds or dates, if there is one.
         rating: Column of ratings, if there is one.
         partition: Column of partition labels, if there is one.
+        repeats: Whether a pair may occur twice.
 
     Raises:
-        InputError: A value breaks its column's rule, or a pair occurs twice.
+        InputError: A value breaks its column's rule, or a pair occurs twice and must not.
     """
     times, ratings, labels = map(table.optional, (timestamp, rating, partition))
-    refuse_duplicates(table, users, items)
+    if not repeats:
+        refuse_duplicates(table, users, items)
     return Interactions(
         users=users.astype(np.int32),
         items=items.astype(np.int32),

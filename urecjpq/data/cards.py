@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from urecjpq.data.raw import EVENTS, ITEMS
 from urecjpq.errors import InputError, require
 
 PACKAGE = Path(__file__).parents[1]
@@ -24,6 +25,16 @@ def _inside(file: str) -> str:
 DataFile = Annotated[str, AfterValidator(_inside)]
 Count = Annotated[int, Field(ge=0)]
 Share = Annotated[float, Field(gt=0, lt=1)]
+Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+
+
+PREPARED_FILES = {
+    "interactions": "interactions.inter.gz",
+    "user_map": "u_id_mapping.csv",
+    "item_map": "i_id_mapping.csv",
+    "items": "items.csv",
+}
+PREPARED_COLUMNS = {"item_id": "item_id", "title": "title", "text": "text", "image": "image"}
 
 
 class Section(BaseModel):
@@ -51,6 +62,7 @@ class Columns(Section):
     partition: str | None = None
     item_id: str = "item_id"
     title: str | None = None
+    text: str | None = None
     image: str | None = None
 
 
@@ -92,13 +104,62 @@ class Generator(Section):
     seed: Count
 
 
+class RawFile(Section):
+    """A file of the publisher: where it is, and its size and sum where they are known."""
+
+    url: str = Field(pattern="^https?://[^ ]+$")
+    num_bytes: Count | None = None
+    sha256: Sha256 | None = None
+
+
+class Raw(Section):
+    """What `urecjpq.data.prepare` needs to make a catalogue from a publisher's raw files.
+
+    Args:
+        events: Reader of interactions, a key of `urecjpq.data.raw.EVENTS`.
+        items: Reader of what items are, a key of `urecjpq.data.raw.ITEMS`; None for nothing.
+        text: Fields of the metadata that make an item's text, in this order.
+        repeats: ``first`` keeps the earliest interaction of a pair, ``keep`` all of them.
+        files: File by the role that the readers ask for. In addresses ``{category}`` stands for
+            the publisher's name of a category.
+        item_roles: Roles of the files that only ``items`` reads.
+    """
+
+    events: str
+    items: str | None = None
+    text: list[str] = ["title"]
+    repeats: Literal["first", "keep"] = "first"
+    files: dict[str, RawFile] = Field(min_length=1)
+    item_roles: list[str] = []
+
+    @model_validator(mode="after")
+    def _known(self) -> "Raw":
+        if self.events not in EVENTS:
+            raise ValueError(f"events must be one of {', '.join(EVENTS)}; got {self.events!r}")
+        if self.items is not None and self.items not in ITEMS:
+            raise ValueError(f"items must be one of {', '.join(ITEMS)}; got {self.items!r}")
+        if unknown := set(self.item_roles) - set(self.files):
+            raise ValueError(f"item_roles must name files; got {sorted(unknown)}")
+        return self
+
+
+class Category(Section):
+    """A part of a data set that stands by itself, and the counts it must have."""
+
+    name: str
+    users: Count | None = None
+    items: Count | None = None
+    interactions: Count | None = None
+
+
 class Card(Section):
     """A data set card.
 
     Args:
         name: Name of the catalogue, and of the card's file.
         title: What people call the data set.
-        reader: ``mmrec``, ``recbole``, ``table``, or ``toy-shop`` for the generated shop.
+        reader: ``mmrec``, ``recbole``, ``table``; ``toy-shop`` for the generated shop; ``raw`` for
+            files that `urecjpq.data.prepare` makes from those of ``[raw]``.
         files: Paths relative to the data folder.
         columns: Names of columns.
         features: Feature file by modality.
@@ -112,12 +173,15 @@ class Card(Section):
         source: Where the data come from.
         sha256: Sum by file, checked on load.
         generator: Arguments of the toy shop.
+        raw: The publisher's files.
+        categories: Parts of the data set by short name; a card with categories is loaded as
+            ``<name>-<category>``.
         path: The card's own file.
     """
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9._-]*$")
     title: str
-    reader: Literal["mmrec", "recbole", "table", "toy-shop"]
+    reader: Literal["mmrec", "recbole", "table", "toy-shop", "raw"]
     files: Files
     columns: Columns = Columns()
     features: dict[str, DataFile] = {}
@@ -129,8 +193,10 @@ class Card(Section):
     licence: str
     citation: str
     source: str
-    sha256: dict[str, Annotated[str, Field(pattern="^[0-9a-f]{64}$")]] = {}
+    sha256: dict[str, Sha256] = {}
     generator: Generator | None = None
+    raw: Raw | None = None
+    categories: dict[str, Category] = {}
     path: Path
 
     @property
@@ -140,15 +206,34 @@ class Card(Section):
         groups = (self.features, self.present, self.neighbours)
         return named + [file for group in groups for file in group.values()]
 
+    @model_validator(mode="before")
+    @classmethod
+    def _name_prepared_files(cls, given: Any) -> Any:
+        if not isinstance(given, dict) or given.get("reader") != "raw":
+            return given
+        if named := {"files", "columns"} & given.keys():
+            raise ValueError(f"the raw reader names its files itself; got {sorted(named)}")
+        raw = given.get("raw")
+        files = dict(PREPARED_FILES)
+        if not isinstance(raw, dict) or raw.get("items") is None:
+            files.pop("items")
+        return given | {"files": files, "columns": PREPARED_COLUMNS}
+
     @model_validator(mode="after")
     def _agrees(self) -> "Card":
+        if (self.raw is not None) != (self.reader == "raw"):
+            raise ValueError("[raw] must be there for the raw reader, and only there")
+        if self.categories and self.raw is None:
+            raise ValueError("[categories] must come with [raw]")
+        if self.raw is not None and self.partition.method == "given":
+            raise ValueError("partition.method must not be given: raw files have no partitions")
         if (self.generator is not None) != (self.reader == "toy-shop"):
             raise ValueError("[generator] must be there for the toy-shop reader, and only there")
         if unread := set(self.sha256) - set(self.data_files):
             raise ValueError(f"[sha256] must name files that the card reads; got {sorted(unread)}")
         if unknown := set(self.present) - set(self.features):
             raise ValueError(f"[present] must name modalities of [features]; got {sorted(unknown)}")
-        if self.reader == "mmrec" or self.reader == "toy-shop":
+        if self.reader in ("mmrec", "toy-shop", "raw"):
             return self
         if self.files.user_map or self.files.item_map:
             raise ValueError(f"files.user_map and item_map are not for the {self.reader} reader")
@@ -159,30 +244,61 @@ def load_card(name_or_path: str | Path) -> Card:
     """Return a card by the name of a known one, or by the path of a ``.toml`` file.
 
     Args:
-        name_or_path: E.g. ``amazon-baby`` or ``my/shop.toml``.
+        name_or_path: E.g. ``amazon-baby``, ``amazon-2014-toys`` (a category of ``amazon-2014``) or
+            ``my/shop.toml``.
 
     Raises:
         InputError: No such card (the message lists those there are), or the card breaks a rule.
     """
     path = Path(name_or_path)
-    if path.suffix != ".toml":
-        known = _known_cards()
-        require(
-            str(name_or_path) in known,
-            f"dataset must be one of {', '.join(known)}, or the path of a .toml card",
-            repr(str(name_or_path)),
-        )
-        path = known[str(name_or_path)]
-    require(path.is_file(), "dataset must be a card that exists", path)
-    return _read_card(path)
+    if path.suffix == ".toml":
+        require(path.is_file(), "dataset must be a card that exists", path)
+        return _read_card(path)
+    name, known = str(name_or_path), known_cards()
+    # The longest name that fits: amazon-2014-full-baby is a category of amazon-2014-full.
+    for card in sorted(known, key=len, reverse=True):
+        if name == card:
+            return _read_card(known[card])
+        if name.startswith(f"{card}-") and (whole := _read_card(known[card])).categories:
+            return of_category(whole, name.removeprefix(f"{card}-"))
+    raise InputError(
+        f"dataset must be one of {', '.join(known)}, or the path of a .toml card; got {name!r}."
+    )
+
+
+def of_category(card: Card, category: str) -> Card:
+    """Return the card of one category of a card that has some.
+
+    Raises:
+        InputError: No such category; the message lists those there are.
+    """
+    names = ", ".join(card.categories)
+    require(
+        category in card.categories, f"category of {card.name} must be one of {names}", category
+    )
+    part = card.categories[category]
+    changes: dict[str, Any] = {
+        "name": f"{card.name}-{category}",
+        "title": f"{card.title}, {part.name}",
+        "expected": Expected(users=part.users, items=part.items, interactions=part.interactions),
+        "categories": {},
+    }
+    if card.raw is not None:
+        files = {
+            role: file.model_copy(update={"url": file.url.replace("{category}", part.name)})
+            for role, file in card.raw.files.items()
+        }
+        changes["raw"] = card.raw.model_copy(update={"files": files})
+    return card.model_copy(update=changes)
 
 
 def list_cards() -> list[Card]:
     """Return the cards that come with the package, by name."""
-    return [_read_card(path) for path in _known_cards().values()]
+    return [_read_card(path) for path in known_cards().values()]
 
 
-def _known_cards() -> dict[str, Path]:
+def known_cards() -> dict[str, Path]:
+    """Return the path of each card that comes with the package, by name."""
     paths = next((found for folder in CARD_FOLDERS if (found := sorted(folder.glob("*.toml")))), [])
     return {path.stem: path for path in paths}
 

@@ -83,6 +83,7 @@ class Catalogue:
         neighbours: Given item–item graphs by modality.
         titles: Item titles, ``""`` where unknown, shape ``(num_items,)``; None if there are none.
         images: Path of each item's picture or None, one per item; None if there are none.
+        texts: What text encoders read of each item, shape ``(num_items,)``; None for the titles.
     """
 
     name: str
@@ -93,6 +94,7 @@ class Catalogue:
     neighbours: dict[str, Neighbours] = field(default_factory=dict)
     titles: np.ndarray | None = None
     images: list[Path | None] | None = None
+    texts: np.ndarray | None = None
 
     @property
     def num_users(self) -> int:

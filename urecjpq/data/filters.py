@@ -51,9 +51,9 @@ def drop_untrained_users(catalogue: Catalogue) -> Catalogue:
 def select_rows(catalogue: Catalogue, users: np.ndarray, items: np.ndarray) -> Catalogue:
     """Return the catalogue of some users and items, numbered anew in their old order.
 
-    Interactions with a user or item that goes are dropped, and features, titles and images follow
-    the items. A neighbour that goes leaves no gap: the others of its row move up, and the row ends
-    in item id −1 with similarity 0 (see `Neighbours`).
+    Interactions with a user or item that goes are dropped, and features, titles, texts and images
+    follow the items. A neighbour that goes leaves no gap: the others of its row move up, and the
+    row ends in item id −1 with similarity 0 (see `Neighbours`).
 
     Args:
         catalogue: Left as it is.
@@ -77,6 +77,7 @@ def select_rows(catalogue: Catalogue, users: np.ndarray, items: np.ndarray) -> C
         },
         neighbours={k: _neighbours(n, items) for k, n in catalogue.neighbours.items()},
         titles=None if catalogue.titles is None else catalogue.titles[items],
+        texts=None if catalogue.texts is None else catalogue.texts[items],
         images=None if images is None else [images[row] for row in np.flatnonzero(items)],
     )
 

@@ -1,4 +1,4 @@
-"""Titles and pictures of items, from a table with one line per item."""
+"""Titles, texts and pictures of items, from a table with one line per item."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -21,11 +21,12 @@ def with_items(
     item_id: str = "item_id",
     title: str | None = None,
     image: str | None = None,
+    text: str | None = None,
 ) -> Catalogue:
-    """Return the catalogue with the titles and pictures that a file has for its items.
+    """Return the catalogue with the titles, texts and pictures that a file has for its items.
 
-    Items of the catalogue that the file lacks get the title ``""`` and no picture; lines about
-    other items are passed over.
+    Items of the catalogue that the file lacks get the title and text ``""`` and no picture; lines
+    about other items are passed over.
 
     Args:
         catalogue: Where the items come from.
@@ -34,6 +35,7 @@ def with_items(
         title: Column of titles; None for the first of ``title``, ``movie_title``, ``name``.
         image: Column of paths relative to the file's folder, empty where there is no picture; None
             for no pictures.
+        text: Column of what text encoders read; None for the titles.
 
     Raises:
         InputError: A column is not there, an item has two lines, or a picture is not a file.
@@ -51,7 +53,8 @@ def with_items(
     title = title or next((name for name in TITLES if name in table.frame), None)
     titles = None if title is None else _by_line(table.column(title), lines)
     images = None if image is None else _images(table.column(image), lines, path.parent)
-    return replace(catalogue, titles=titles, images=images)
+    texts = None if text is None else _by_line(table.column(text), lines)
+    return replace(catalogue, titles=titles, images=images, texts=texts)
 
 
 def _untyped(table: Table) -> Table:

@@ -39,24 +39,33 @@ def load_catalogue(name_or_path: str | Path, data: Path | str | None = None) -> 
             partitions are not trainable, or the counts are not those the card expects.
     """
     card = load_card(name_or_path)
+    require_category(card)
     folder = _data_folder(card, None if data is None else Path(data))
     _check_files(card, folder)
     catalogue = replace(READERS[card.reader](card, folder), name=card.name)
     if card.files.items is not None:
         columns = card.columns
         items = folder / card.files.items
-        catalogue = with_items(catalogue, items, columns.item_id, columns.title, columns.image)
+        named = columns.item_id, columns.title, columns.image, columns.text
+        catalogue = with_items(catalogue, items, *named)
     catalogue = _with_features(catalogue, card, folder)
     catalogue = filter_k_core(catalogue, card.filter.k_users, card.filter.k_items)
     catalogue = _partition(catalogue, card)
-    _check_counts(catalogue, card)
+    check_counts(catalogue, card)
     return catalogue
+
+
+def require_category(card: Card) -> None:
+    """Refuse a card that stands for many data sets."""
+    hint = f"Name one of {', '.join(f'{card.name}-{part}' for part in card.categories)}."
+    require(not card.categories, f"{card.name} must be used by category", "none", hint)
 
 
 def _read_mmrec(card: Card, folder: Path) -> Catalogue:
     files = card.files
     user_map, item_map = (file and folder / file for file in (files.user_map, files.item_map))
-    return read_mmrec(folder / files.interactions, user_map, item_map)
+    repeats = card.raw is not None and card.raw.repeats == "keep"
+    return read_mmrec(folder / files.interactions, user_map, item_map, repeats=repeats)
 
 
 def _read_recbole(card: Card, folder: Path) -> Catalogue:
@@ -74,6 +83,7 @@ READERS: dict[str, Callable[[Card, Path], Catalogue]] = {
     "recbole": _read_recbole,
     "table": _read_table,
     "toy-shop": _read_mmrec,
+    "raw": _read_mmrec,
 }
 
 
@@ -119,7 +129,7 @@ def _check_files(card: Card, folder: Path) -> None:
             path.is_file(),
             f"the data set {card.name} must have its files in one folder",
             f"no {path}",
-            f"Get them from {card.source} and name the folder: --data FOLDER.",
+            _how_to_get(card),
         )
         if file in card.sha256:
             with path.open("rb") as stream:
@@ -130,6 +140,12 @@ def _check_files(card: Card, folder: Path) -> None:
                 found,
                 "Get the file again, or correct the card if it is meant to differ.",
             )
+
+
+def _how_to_get(card: Card) -> str:
+    if card.raw is not None:
+        return f"Make them: urecjpq prepare {card.name}, or name their folder: --data FOLDER."
+    return f"Get them from {card.source} and name the folder: --data FOLDER."
 
 
 def _with_features(catalogue: Catalogue, card: Card, folder: Path) -> Catalogue:
@@ -166,10 +182,15 @@ def _partition(catalogue: Catalogue, card: Card) -> Catalogue:
     return given
 
 
-def _check_counts(catalogue: Catalogue, card: Card) -> None:
+def check_counts(catalogue: Catalogue, card: Card) -> None:
+    """Refuse a catalogue with other counts than its card expects; those it has not are left out."""
     found = catalogue.counts()
     expected = card.expected.model_dump(exclude_none=True)
-    wrong = [f"{found[k]} {k} instead of {n}" for k, n in expected.items() if found[k] != n]
+    wrong = [
+        f"{found[name]} {name} instead of {number}"
+        for name, number in expected.items()
+        if name in found and found[name] != number
+    ]
     if wrong:
         raise InputError(
             f"{card.name} must have the counts that {card.path} expects; got {', '.join(wrong)}. "

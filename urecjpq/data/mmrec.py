@@ -24,6 +24,7 @@ def read_mmrec(
     user_map: Path | str | None = None,
     item_map: Path | str | None = None,
     name: str | None = None,
+    repeats: bool = False,
 ) -> Catalogue:
     """Return the catalogue of an MMRec ``.inter`` file.
 
@@ -36,6 +37,7 @@ def read_mmrec(
         user_map: ``u_id_mapping.csv`` with ``user_id`` and ``userID``, tab-separated.
         item_map: ``i_id_mapping.csv`` with ``asin`` and ``itemID``, tab-separated.
         name: Name of the catalogue; None for the file's name up to its first dot.
+        repeats: Take a user's second interaction with an item, instead of refusing it.
 
     Raises:
         InputError: The file breaks a rule; the message names file and line.
@@ -51,7 +53,9 @@ def read_mmrec(
     timestamp, rating, partition = (
         column if column in table.frame else None for column in ("timestamp", "rating", "x_label")
     )
-    interactions = build_interactions(table, users, items, timestamp, rating, partition)
+    interactions = build_interactions(
+        table, users, items, timestamp, rating, partition, repeats=repeats
+    )
     return Catalogue(name or path.name.split(".")[0], user_ids, item_ids, interactions)
 
 

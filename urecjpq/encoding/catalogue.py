@@ -89,6 +89,8 @@ def _encode(catalogue: Catalogue, card: EncoderCard) -> Features:
 def _content(catalogue: Catalogue, card: EncoderCard) -> Content:
     field = {"text": "titles", "image": "images"}[card.modality]
     content = getattr(catalogue, field)
+    if card.modality == "text" and catalogue.texts is not None:
+        content = list(catalogue.texts)
     require(
         content is not None,
         f"catalogue must have {field} for the encoder {card.name}",

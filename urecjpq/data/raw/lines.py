@@ -1,0 +1,102 @@
+"""Lines of plain, gzip and zip files, numbered, and what becomes of bad ones."""
+
+import gzip
+import zipfile
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+from urecjpq.errors import InputError, require
+
+MAX_LINE = 2**24
+"""Longest line read, in bytes. The longest reviews have some 30 KB."""
+MAX_RATIO, FREE_BYTES = 200, 2**28
+"""A file may unpack to so many times its size, and to `FREE_BYTES` in any case. Reviews shrink to a
+third or a quarter, gzip bombs to a thousandth."""
+
+
+class BadLines:
+    """What to do with a line that breaks its format: refuse it, or leave it out and count it.
+
+    Args:
+        skip: Leave bad lines out.
+        report: File that lists those left out, a line each; None to count only.
+    """
+
+    def __init__(self, skip: bool = False, report: Path | None = None) -> None:
+        self.skip, self.report, self.count = skip, report, 0
+        self.first = ""
+
+    def found(self, path: Path, number: int, rule: str, got: object) -> None:
+        """Refuse line ``number`` of ``path``, or count it.
+
+        Raises:
+            InputError: Bad lines are not to be left out.
+        """
+        shown = repr(got) if len(repr(got)) <= 120 else repr(got)[:120] + "…"
+        problem = f"{path}:{number} must {rule}; got {shown}."
+        if not self.skip:
+            raise InputError(f"{problem} Pass --skip-bad to leave out such lines.")
+        self.first = self.first or problem
+        if self.report is not None:
+            self.report.parent.mkdir(parents=True, exist_ok=True)
+            with self.report.open("w" if self.count == 0 else "a", encoding="utf-8") as file:
+                file.write(problem + "\n")
+        self.count += 1
+
+
+def read_lines(path: Path, member: str = "") -> Iterator[tuple[int, bytes]]:
+    """Give the number of each line, from 1, and its bytes without the line break.
+
+    Args:
+        path: Plain, gzip, or zip; the content tells which.
+        member: File inside a zip, by its name or the end of it; a zip with one file needs none.
+
+    Raises:
+        InputError: No such file or member, a cut or damaged archive, a line beyond `MAX_LINE`, or
+            an archive that unpacks to more than `MAX_RATIO` times its size.
+    """
+    require(path.is_file(), f"{path} must be a file", "nothing there")
+    limit = max(FREE_BYTES, MAX_RATIO * path.stat().st_size)
+    number = unpacked = 0
+    try:
+        with open_raw(path, member) as stream:
+            while line := stream.readline(MAX_LINE + 1):
+                number, unpacked = number + 1, unpacked + len(line)
+                rule = f"{path}:{number} must be shorter than {MAX_LINE:,} bytes"
+                require(len(line) <= MAX_LINE, rule, "a longer line")
+                rule = f"{path} must unpack to at most {limit:,} bytes"
+                require(unpacked <= limit, rule, f"more by line {number:,}")
+                yield number, line.rstrip(b"\r\n")
+    except (OSError, EOFError, zlib.error, zipfile.BadZipFile) as error:
+        hint = "Delete it and fetch it again."
+        raise InputError(f"{path} must be whole; got {error} after line {number}. {hint}") from None
+
+
+@contextmanager
+def open_raw(path: Path, member: str = "") -> Iterator[IO[bytes]]:
+    """Open a plain, gzip or zip file for reading bytes."""
+    with path.open("rb") as file:
+        start = file.read(4)
+    if start[:2] == b"\x1f\x8b":
+        with gzip.open(path) as stream:
+            yield stream  # pyright: ignore[reportReturnType]
+    elif start == b"PK\x03\x04":
+        with (
+            zipfile.ZipFile(path) as archive,
+            archive.open(_member(archive, path, member)) as inner,
+        ):
+            yield inner
+    else:
+        with path.open("rb") as stream:
+            yield stream
+
+
+def _member(archive: zipfile.ZipFile, path: Path, member: str) -> str:
+    names = [info.filename for info in archive.infolist() if not info.is_dir()]
+    fitting = [n for n in names if not member or n == member or n.endswith("/" + member)]
+    rule = f"{path} must hold one file {member}".rstrip()
+    require(len(fitting) == 1, rule, ", ".join(fitting or names[:10]) or "no file")
+    return fitting[0]
