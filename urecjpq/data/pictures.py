@@ -15,7 +15,7 @@ import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from urecjpq.errors import InputError
+from urecjpq.errors import Unreadable
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -26,7 +26,7 @@ MAX_PIXELS = 50_000_000
 _OPENING = threading.Lock()
 
 
-class PictureError(InputError):
+class PictureError(Unreadable):
     """A file cannot be read as a picture; ``reason`` says why in a few words that can be counted.
 
     Args:
@@ -36,9 +36,8 @@ class PictureError(InputError):
     """
 
     def __init__(self, path: Path | str, reason: str, detail: str = "") -> None:
-        self.reason = reason
         more = f" ({detail})" if detail else ""
-        super().__init__(f"picture must be a readable image; got {path}: {reason}{more}.")
+        super().__init__(f"picture must be a readable image; got {path}: {reason}{more}.", reason)
 
 
 def read_picture(

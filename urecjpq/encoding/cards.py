@@ -20,11 +20,18 @@ class EncoderCard(BaseModel):
         name: Name of the encoder, and of the card's file.
         title: What people call it.
         library: Package that does the work; it decides which adapter reads the card.
-        modality: What is encoded, and the key of `Catalogue.features`.
+        modality: What is encoded, and the key of `Catalogue.features`. ``audio`` is for encoders
+            of your own, see `urecjpq.encoding.encoder`.
         dimension: Width of the features, at least 1; ``scikit-learn`` may give fewer.
         licence: What may be done with the encoder.
         revision: Version of the weights, or of the code where there are none.
-        pooling: How the outputs of a network become one vector, where there is a choice.
+        model: Name of the architecture, where the library must be told.
+        weights: Repository on the Hugging Face hub, or a folder with the same files (a path that
+            begins with ``/`` or ``.``, the latter seen from the card), or ``random:SEED``.
+        pooling: How the outputs of a network become one vector: their ``mean`` over tokens, or the
+            ``projection`` that the network itself ends in.
+        maximum_tokens: Longer texts are cut.
+        normalised: Whether vectors are scaled to length 1.
         arguments: Passed to the adapter.
     """
 
@@ -33,11 +40,15 @@ class EncoderCard(BaseModel):
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9._-]*$")
     title: str
     library: str
-    modality: Literal["text", "image"]
+    modality: Literal["text", "image", "audio"]
     dimension: int = Field(ge=1)
     licence: str
     revision: str
-    pooling: str | None = None
+    model: str | None = None
+    weights: str | None = None
+    pooling: Literal["mean", "projection"] | None = None
+    maximum_tokens: int | None = Field(None, ge=2)
+    normalised: bool = True
     arguments: dict[str, bool | int | float | str] = {}
 
 
@@ -46,24 +57,36 @@ def list_encoders() -> list[EncoderCard]:
     return [_read_card(path) for path in _known_cards().values()]
 
 
-def load_encoder(name_or_path: str | Path) -> EncoderCard:
+def load_encoder(name_or_path: str | Path, weights: str | Path | None = None) -> EncoderCard:
     """Return a card by the name of a known one, or by the path of a ``.toml`` file.
 
     Args:
-        name_or_path: E.g. ``tfidf`` or ``my/encoder.toml``.
+        name_or_path: E.g. ``tfidf`` or ``my/encoder.toml``; ``minilm=FOLDER`` names weights too.
+        weights: A folder or ``random:SEED`` instead of the card's own weights.
 
     Raises:
         InputError: No such card (the message lists those there are), or the card breaks a rule.
     """
+    name, _, named = str(name_or_path).partition("=")
+    card = _find_card(name)
+    chosen = weights or named
+    return card.model_copy(update={"weights": _place(chosen)}) if chosen else card
+
+
+def _place(weights: str | Path) -> str:
+    return str(weights) if str(weights).startswith("random:") else str(Path(weights).absolute())
+
+
+def _find_card(name_or_path: str) -> EncoderCard:
     path = Path(name_or_path)
     if path.suffix != ".toml":
         known = _known_cards()
         require(
-            str(name_or_path) in known,
+            name_or_path in known,
             f"encoder must be one of {', '.join(known)}, or the path of a .toml card",
-            repr(str(name_or_path)),
+            repr(name_or_path),
         )
-        path = known[str(name_or_path)]
+        path = known[name_or_path]
     require(path.is_file(), "encoder must be a card that exists", path)
     return _read_card(path)
 
@@ -75,9 +98,13 @@ def _known_cards() -> dict[str, Path]:
 
 def _read_card(path: Path) -> EncoderCard:
     try:
-        return EncoderCard(**tomllib.loads(path.read_text(encoding="utf-8")))
+        card = EncoderCard(**tomllib.loads(path.read_text(encoding="utf-8")))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise InputError(f"{path} must be TOML; got {error}.") from None
     except ValidationError as error:
         wrong = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
         raise InputError(f"{path} must be an encoder card; got {wrong}.") from None
+    beside = card.weights is not None and card.weights.startswith(".")
+    if beside:
+        return card.model_copy(update={"weights": str(path.absolute().parent / str(card.weights))})
+    return card

@@ -40,7 +40,7 @@ def _reviews(
     collector = Collector()
     for number, line in read_lines(path):
         try:
-            record = json.loads(line)
+            record = json.loads(line.decode())
             seconds = int(record[time]) // per_second
             collector.add(record[user], record[item], seconds, float(record[rating]))
         except (ValueError, KeyError, TypeError, RecursionError, OverflowError):
@@ -83,7 +83,7 @@ def read_metadata_2018(
     files: Files, wanted: Container[str], fields: Sequence[str], bad: BadLines
 ) -> ItemContent:
     """Return the content of items from ``metadata``: JSON lines."""
-    return _metadata(files["metadata"], wanted, fields, bad, json.loads, "asin", _picture_2018)
+    return _metadata(files["metadata"], wanted, fields, bad, _json, "asin", _picture_2018)
 
 
 def read_metadata_2023(
@@ -91,7 +91,7 @@ def read_metadata_2023(
 ) -> ItemContent:
     """Return the content of items from ``metadata``: JSON lines by ``parent_asin``."""
     path = files["metadata"]
-    return _metadata(path, wanted, fields, bad, json.loads, "parent_asin", _picture_2023)
+    return _metadata(path, wanted, fields, bad, _json, "parent_asin", _picture_2023)
 
 
 def _metadata(
@@ -115,6 +115,10 @@ def _metadata(
         except (RecursionError, MemoryError):
             bad.found(path, number, "be nested less deeply", _shown(line))
     return content
+
+
+def _json(line: bytes) -> Record:
+    return json.loads(line.decode())  # bytes would be searched for their encoding first
 
 
 def _literal(line: bytes) -> Record:

@@ -18,7 +18,7 @@ def read_reviews(files: Files, bad: BadLines) -> Events:
     collector = Collector()
     for number, line in read_lines(path):
         try:
-            record = json.loads(line)
+            record = json.loads(line.decode())
             time = datetime.fromisoformat(record["date"]).replace(tzinfo=UTC)
             ids = record["user_id"], record["business_id"]
             collector.add(*ids, int(time.timestamp()), float(record["stars"]))
@@ -36,7 +36,7 @@ def read_businesses(
     content = ItemContent()
     for number, line in read_lines(path):
         try:
-            record = json.loads(line)
+            record = json.loads(line.decode())
             item = record["business_id"]
             if item in wanted:
                 content.add(item, record.get("name"), map(record.get, fields))
