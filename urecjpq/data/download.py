@@ -62,7 +62,11 @@ def download(
         if not path.is_file():
             part = path.with_name(path.name + ".part")
             _fetch_all(url, part, retries, pause)
-            check_download(part, url, num_bytes, sha256)
+            try:
+                check_download(part, url, num_bytes, sha256)
+            except InputError:
+                part.unlink()  # what is wrong must not be continued
+                raise
             os.replace(part, path)
         _hold_to_first_use(path, num_bytes, sha256)
     return path
@@ -87,7 +91,7 @@ def check_download(
     """
     require(path.is_file(), f"{path} must be a file", "nothing there")
     size = path.stat().st_size
-    hint = f"Delete {path} and fetch it again, or correct the card if the publisher changed it."
+    hint = "Fetch it again, or correct the card if the publisher changed it."
     if num_bytes is not None:
         require(size == num_bytes, f"{source} must have {num_bytes:,} bytes", f"{size:,}", hint)
     with path.open("rb") as file:

@@ -1,0 +1,167 @@
+"""From raw files to a catalogue, and back."""
+
+import gzip
+import json
+import shutil
+
+import numpy as np
+import pytest
+
+from urecjpq.commands import prepare_card
+from urecjpq.data import load_card, load_catalogue, read_mmrec, write_mmrec
+from urecjpq.data.prepare import BAD_LINES, MANIFEST, is_prepared, prepare, to_catalogue
+from urecjpq.data.raw import EVENTS, BadLines
+from urecjpq.errors import InputError
+from urecjpq.testing_raw import write_amazon_2014
+
+NAME, CATEGORY = "amazon-2014-toys", "Toys_and_Games"
+
+
+@pytest.fixture(scope="module")
+def raw(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("raw")
+    write_amazon_2014(folder, CATEGORY, num_users=300, num_items=200, num_reviews=4000)
+    return folder
+
+
+def copy(raw, tmp_path):
+    return shutil.copytree(raw, tmp_path / "raw files")
+
+
+def test_a_category_goes_from_raw_files_to_a_catalogue(raw, tmp_path):
+    catalogue = prepare(NAME, tmp_path / "out", raw)
+    counts = catalogue.counts()
+    degrees = np.bincount(catalogue.interactions.users), np.bincount(catalogue.interactions.items)
+    assert min(degree.min() for degree in degrees) >= 5
+    assert counts["train"] > counts["valid"] > 100 and counts["test"] > 100
+    item = catalogue.item_ids[0]
+    theme = int(item[1:]) % 40
+    assert catalogue.titles[0].startswith(f"t{theme}w") and catalogue.titles[0].endswith(" & more")
+    assert f"theme{theme}" in catalogue.texts[0] and "brand" in catalogue.texts[0]
+    assert catalogue.images == [None] * catalogue.num_items
+    assert set(catalogue.interactions.ratings) == {1.0, 2.0, 3.0, 4.0, 5.0}
+    assert catalogue.interactions.timestamps.min() >= 1_300_000_000
+
+
+def test_the_result_is_loaded_by_name_and_made_once(raw, tmp_path, monkeypatch):
+    monkeypatch.setenv("URECJPQ_HOME", str(tmp_path))
+    with pytest.raises(InputError, match=f"Make them: urecjpq prepare {NAME}"):
+        load_catalogue(NAME)
+    made = prepare(NAME, given=raw)
+    again = prepare(NAME, given=tmp_path / "not there")
+    assert made.digest == again.digest == load_catalogue(NAME).digest
+    shown = prepare_card(NAME, None, raw, False)
+    assert shown["items with pictures"] == shown["items"] == f"{made.num_items:,}"
+
+
+def test_a_changed_result_is_made_again(raw, tmp_path):
+    digest = prepare(NAME, tmp_path, raw).digest
+    (tmp_path / "items.csv").write_text("item_id,title,text,image\nB,1,1,\n")
+    assert not is_prepared(load_card(NAME), tmp_path)
+    assert prepare(NAME, tmp_path, raw).digest == digest
+    assert is_prepared(load_card(NAME), tmp_path)
+
+
+def test_bad_lines_stop_it_or_are_listed(raw, tmp_path):
+    files = copy(raw, tmp_path)
+    path = files / f"reviews_{CATEGORY}_5.json.gz"
+    lines = gzip.decompress(path.read_bytes()).splitlines()
+    path.write_bytes(gzip.compress(b"\n".join([*lines[:7], b'{"asin": 3}', *lines[7:]])))
+    with pytest.raises(InputError, match=r"reviews_Toys_and_Games_5.json.gz:8 must be JSON with"):
+        prepare(NAME, tmp_path / "out", files)
+    assert not (tmp_path / "out" / MANIFEST).exists()
+    skipped = prepare(NAME, tmp_path / "out", files, skip_bad=True)
+    assert skipped.digest == prepare(NAME, tmp_path / "other", raw).digest
+    assert json.loads((tmp_path / "out" / MANIFEST).read_text())["bad_lines"] == 1
+    assert ":8 must be JSON" in (tmp_path / "out" / BAD_LINES).read_text()
+
+
+def test_missing_and_wrong_files_are_named(raw, tmp_path):
+    files = copy(raw, tmp_path)
+    (files / f"meta_{CATEGORY}.json.gz").unlink()
+    with pytest.raises(InputError, match="the folder must hold meta_Toys.*Fetch http://snap"):
+        prepare(NAME, tmp_path / "out", files)
+    (files / f"meta_{CATEGORY}.json.gz").write_text("<html>Log in</html>")
+    with pytest.raises(InputError, match="meta_.* must be a data file; got an HTML page"):
+        prepare(NAME, tmp_path / "out", files)
+
+
+def test_wrong_counts_are_refused_before_anything_is_written(raw, tmp_path):
+    files = copy(raw, tmp_path)
+    for path in list(files.iterdir()):
+        path.rename(files / path.name.replace(CATEGORY, "Baby"))
+    with pytest.raises(InputError, match="amazon-2014-baby must have the counts .* of 19445|19445"):
+        prepare("amazon-2014-baby", tmp_path / "out", files)
+    assert not (tmp_path / "out" / "interactions.inter.gz").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("amazon-2014", "amazon-2014 must be used by category; .* Name one of amazon-2014-apps"),
+        ("amazon-2014-cars", "category of amazon-2014 must be one of apps, .*; got cars"),
+        ("amazon-baby", "amazon-baby must be a card with raw files"),
+        ("amazon-2013-toys", "dataset must be one of .*; got 'amazon-2013-toys'"),
+    ],
+)
+def test_cards_that_cannot_be_prepared_are_refused(tmp_path, name, message):
+    with pytest.raises(InputError, match=message):
+        prepare(name, tmp_path)
+
+
+def test_raw_to_mmrec_and_back_is_the_identity(raw, tmp_path):
+    catalogue = prepare(NAME, tmp_path / "out", raw)
+    write_mmrec(catalogue, tmp_path / "a.inter")
+    maps = tmp_path / "u_id_mapping.csv", tmp_path / "i_id_mapping.csv"
+    back = read_mmrec(tmp_path / "a.inter", *maps)
+    assert back.digest == catalogue.digest
+    for column in ("timestamps", "ratings", "partitions"):
+        expected = getattr(catalogue.interactions, column)
+        assert np.array_equal(getattr(back.interactions, column), expected)
+
+
+def test_repeats_keep_the_first_in_time_or_all(tmp_path):
+    lines = ["A,X,5,30", "A,X,4,10", "A,Y,3,20", "B,X,1,5", "A,X,2,10"]
+    (tmp_path / "r.csv").write_text("\n".join(lines))
+    events = EVENTS["amazon-ratings"]({"ratings": tmp_path / "r.csv"}, BadLines())
+    first = to_catalogue(events, "x", "first").interactions
+    assert first.ratings.tolist() == [4.0, 3.0, 1.0]
+    assert len(to_catalogue(events, "x", "keep").interactions) == 5
+
+
+def test_repeated_visits_survive_the_way_to_disk(tmp_path):
+    line = "{user}\t2010-10-{day:02}T00:00:00Z\t1\t2\t{place}\n"
+    visits = [(user, day, (user + day) % 3) for user in range(4) for day in range(1, 9)]
+    text = "".join(line.format(user=u, day=d, place=p) for u, d, p in visits)
+    card = (
+        'name = "visits"\ntitle = "V"\nreader = "raw"\nlicence = ""\ncitation = ""\nsource = ""\n'
+        '[raw]\nevents = "gowalla"\nrepeats = "keep"\n'
+        '[raw.files]\ncheck_ins = { url = "http://x/visits.txt" }\n'
+        '[partition]\nmethod = "leave_one_out"\n'
+    )
+    (tmp_path / "visits.toml").write_text(card)
+    (tmp_path / "visits.txt").write_text(text)
+    made = prepare(tmp_path / "visits.toml", tmp_path / "out", tmp_path)
+    assert made.counts() | {"interactions": 32, "test": 4} == made.counts()
+    assert load_catalogue(tmp_path / "visits.toml", tmp_path / "out").digest == made.digest
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ('events = "gowalla"', 'events = "csv"', "events must be one of amazon-reviews, .*'csv'"),
+        ('"leave_one_out"', '"given"', "partition.method must not be given"),
+        ("[raw]\n", "[raw]\nitems = 'x'\n", "items must be one of amazon-2014"),
+        ("http://x", "file:///etc", "should match pattern"),
+        ("[partition]", "[files]\ninteractions = 'a'\n[partition]", "names its files itself"),
+    ],
+)
+def test_wrong_raw_cards_are_refused(tmp_path, old, new, message):
+    good = (
+        'name = "visits"\ntitle = "V"\nreader = "raw"\nlicence = ""\ncitation = ""\nsource = ""\n'
+        '[raw]\nevents = "gowalla"\n[raw.files]\ncheck_ins = { url = "http://x/visits.txt" }\n'
+        '[partition]\nmethod = "leave_one_out"\n'
+    )
+    (tmp_path / "visits.toml").write_text(good.replace(old, new))
+    with pytest.raises(InputError, match=message):
+        load_card(tmp_path / "visits.toml")
