@@ -56,7 +56,7 @@ def prepare_card(
     folder = out or prepared_folder(catalogue.name)
     manifest = read_json(folder / MANIFEST)
     counts = manifest["counts"] | catalogue.counts()
-    shown = {name.replace("_", " "): f"{count:,}" for name, count in counts.items()}
+    shown: dict[str, object] = {k.replace("_", " "): f"{n:,}" for k, n in counts.items()}
     return shown | {"bad lines left out": manifest["bad_lines"], "folder": folder}
 
 

@@ -36,7 +36,8 @@ CASES = {
         review(),
         ONE,
         [*BAD_RECORDS, review(reviewerID=7), review(asin=""), review(overall="good")]
-        + [review(unixReviewTime=None), review(asin="a\tb"), review(unixReviewTime=10**30)],
+        + [review(unixReviewTime=None), review(asin="a\tb"), review(unixReviewTime=10**30)]
+        + [review(asin="\ud800")],
     ),
     "amazon-reviews-2023": (
         "reviews",

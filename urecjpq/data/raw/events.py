@@ -44,8 +44,7 @@ class Collector:
         """Add one interaction.
 
         Raises:
-            ValueError: An id is not text, is empty or holds a tab or line break, or a number is out
-                of range.
+            ValueError: An id is not printable text or is empty, or a number is out of range.
         """
         # Ids are checked when they are new: a line costs a third less.
         user_row = self._users.get(user)
@@ -82,6 +81,6 @@ class Collector:
 
 
 def _checked(raw_id: object, row: int) -> int:
-    if not isinstance(raw_id, str) or not raw_id or "\t" in raw_id or "\n" in raw_id:
-        raise ValueError(f"ids must be text without tabs; got {raw_id!r}")
+    if not isinstance(raw_id, str) or not raw_id or not raw_id.isprintable():
+        raise ValueError(f"ids must be printable text; got {raw_id!r}")
     return row
