@@ -1,7 +1,7 @@
 """Work of many waits: several threads, results in order, a bounded number of them under way."""
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
@@ -11,7 +11,7 @@ Result = TypeVar("Result")
 
 def map_ahead(
     function: Callable[[Item], Result], items: Iterable[Item], workers: int, ahead: int
-) -> Iterator[Result]:
+) -> Generator[Result, None, None]:
     """Yield ``function(item)`` in the order of ``items``.
 
     Unlike ``ThreadPoolExecutor.map`` it takes items as results are asked for, so that millions of

@@ -44,7 +44,8 @@ def test_every_card_is_known_and_has_an_adapter():
     files = sorted((Path(__file__).parents[2] / "encoders").glob("*.toml"))
     assert [card.name for card in cards] == [file.stem for file in files]
     assert {"colour", "tfidf"} <= {card.name for card in cards}
-    assert all((card.library, card.modality) in encoding_catalogue.ADAPTERS for card in cards)
+    known = encoding_catalogue.ADAPTERS | encoding_catalogue.NETWORKS
+    assert all((card.library, card.modality) in known for card in cards)
 
 
 def test_catalogue_gains_features_of_both_modalities(shop):
@@ -106,7 +107,8 @@ def test_unknown_encoder_lists_names():
 @pytest.mark.parametrize(
     ("more", "message"),
     [
-        ("weights = 3\n", "must be an encoder card; got weights: Extra inputs"),
+        ("depth = 3\n", "must be an encoder card; got depth: Extra inputs"),
+        ("weights = 3\n", "must be an encoder card; got weights: Input should be a valid string"),
         ("name = 3\n", "must be TOML"),
     ],
 )

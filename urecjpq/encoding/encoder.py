@@ -29,7 +29,6 @@ from urecjpq.encoding.cards import EncoderCard
 from urecjpq.encoding.weights import Weights
 
 Content = str | Path
-PRECISIONS = ("float32", "bfloat16")
 
 
 class FrozenEncoder(Protocol):
@@ -55,7 +54,7 @@ class FrozenEncoder(Protocol):
 
         Args:
             inputs: Results of `read`, all of one shape. Shape ``(n, *shape)``.
-            precision: One of `PRECISIONS`; an encoder that has no choice ignores it.
+            precision: ``float32`` or ``bfloat16``; an encoder that has no choice ignores it.
 
         Returns:
             float32. Shape ``(n, dimension)``.
@@ -68,10 +67,9 @@ class Adapter(NamedTuple):
 
     Args:
         weights: Pattern of its weights' files.
-        extra: Extra of urecjpq that installs it.
         packages: Packages whose versions decide the features.
-        hash_random: Gives the sha256 of random weights; None where there can be none.
         open: Makes the encoder; the last argument is the device.
+        hash_random: Gives the sha256 of random weights; None where there can be none.
     """
 
     weights: str

@@ -79,7 +79,9 @@ def _name(card: EncoderCard, folder: Path | None) -> str:
         return f"local-dir:{folder}"
     known = _library(card).list_models()
     hint = f"Put {CONFIG} beside the weights, or name the architecture."
-    require(card.model in known, f"model of {card.name} must be one of open_clip's", card.model, hint)
+    require(
+        card.model in known, f"model of {card.name} must be one of open_clip's", card.model, hint
+    )
     return str(card.model)
 
 

@@ -97,24 +97,23 @@ def _open_text(card: EncoderCard, weights: Weights, device: str) -> TextEncoder:
 
 def _load(card: EncoderCard, weights: Weights) -> tuple[Any, Any]:
     library = import_library("transformers", "text", card.name)
-    require(
-        weights.folder is not None,
-        f"weights of {card.name} must be a repository or a folder",
-        weights.source,
-        "transformers takes the architecture from there; random weights are for open_clip.",
-    )
     library.utils.logging.disable_progress_bar()
     try:
-        network = library.AutoModel.from_pretrained(
+        network, loaded = library.AutoModel.from_pretrained(
             weights.folder,
             local_files_only=True,
             trust_remote_code=False,
             use_safetensors=True,
             dtype=torch.float32,
+            output_loading_info=True,
         )
     except (OSError, ValueError) as error:
         message = f"weights of {card.name} must be a model of transformers; got {weights.source}"
         raise InputError(f"{message}: {error}.") from None
+    # A mean over tokens has no use for the pooler, which some sentence encoders lack.
+    missing = [name for name in loaded["missing_keys"] if not name.startswith("pooler.")]
+    rule = f"weights of {card.name} must fit its config.json"
+    require(not missing, rule, f"nothing for {', '.join(sorted(missing)[:3])}")
     return library, network
 
 
