@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from urecjpq.assignment import assign_by_svd as assign_by_svd
     from urecjpq.compare import compare_runs as compare_runs
     from urecjpq.data import load_catalogue as load_catalogue
+    from urecjpq.data import prepare as prepare
     from urecjpq.errors import InputError as InputError
     from urecjpq.experiment import describe as describe
     from urecjpq.experiment import run_experiment as run_experiment
@@ -40,7 +41,7 @@ _MODULES = {
         "assign_by_svd",
     ),
     "compare": ("compare_runs",),
-    "data": ("load_catalogue",),
+    "data": ("load_catalogue", "prepare"),
     "errors": ("InputError",),
     "experiment": ("describe", "run_experiment"),
     "graphs": ("FREEDOM", "LightGCN"),

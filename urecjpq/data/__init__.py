@@ -15,6 +15,7 @@ from urecjpq.data.partitions import (
     partition_random_per_user,
     require_trainable,
 )
+from urecjpq.data.preparation import prepare
 from urecjpq.data.recbole import read_recbole
 
 __all__ = [
@@ -34,6 +35,7 @@ __all__ = [
     "partition_by_time",
     "partition_leave_one_out",
     "partition_random_per_user",
+    "prepare",
     "read_features",
     "read_mmrec",
     "read_neighbours",

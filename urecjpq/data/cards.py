@@ -113,7 +113,7 @@ class RawFile(Section):
 
 
 class Raw(Section):
-    """What `urecjpq.data.prepare` needs to make a catalogue from a publisher's raw files.
+    """What `urecjpq.data.preparation` needs to make a catalogue from a publisher's raw files.
 
     Args:
         events: Reader of interactions, a key of `urecjpq.data.raw.EVENTS`.
@@ -159,7 +159,7 @@ class Card(Section):
         name: Name of the catalogue, and of the card's file.
         title: What people call the data set.
         reader: ``mmrec``, ``recbole``, ``table``; ``toy-shop`` for the generated shop; ``raw`` for
-            files that `urecjpq.data.prepare` makes from those of ``[raw]``.
+            files that `urecjpq.data.preparation` makes from those of ``[raw]``.
         files: Paths relative to the data folder.
         columns: Names of columns.
         features: Feature file by modality.

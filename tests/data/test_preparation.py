@@ -9,7 +9,7 @@ import pytest
 
 from urecjpq.commands import prepare_card
 from urecjpq.data import load_card, load_catalogue, read_mmrec, write_mmrec
-from urecjpq.data.prepare import BAD_LINES, MANIFEST, is_prepared, prepare, to_catalogue
+from urecjpq.data.preparation import BAD_LINES, MANIFEST, is_prepared, prepare, to_catalogue
 from urecjpq.data.raw import EVENTS, BadLines
 from urecjpq.errors import InputError
 from urecjpq.testing_raw import write_amazon_2014
