@@ -17,6 +17,7 @@ from pathlib import Path
 from urecjpq import load_catalogue, load_run
 from urecjpq.data import Catalogue
 from urecjpq.evaluation import evaluate
+from urecjpq.graphs import Backbone
 from urecjpq.manifest import CHECKPOINT_FILES
 from urecjpq.runs import Run
 from urecjpq.saving import round_centroids, write_values
@@ -26,7 +27,9 @@ def weigh(run: Run, catalogue: Catalogue, centroid_dtype: str) -> dict:
     """Return the bytes and the test metrics of a run whose centroids are stored as given."""
     tables = run.config.tables.model_copy(update={"centroid_dtype": centroid_dtype})
     backbone = run.backbone
-    round_centroids((backbone.user_table, backbone.item_table), tables)
+    if not isinstance(backbone, Backbone):
+        raise TypeError("run must be of a model that is rebuilt from its folder")
+    round_centroids(backbone, tables)
     with tempfile.TemporaryDirectory() as folder:
         write_values(Path(folder), backbone, tables)
         sizes = {name: (Path(folder) / name).stat().st_size for name in CHECKPOINT_FILES}

@@ -11,7 +11,8 @@ import argparse
 from pathlib import Path
 
 from urecjpq import compare_runs, describe, load_catalogue, run_grid, write_report
-from urecjpq.config import TABLES, FREEDOMConfig, LightGCNConfig, TrainingConfig
+from urecjpq.config import TABLES, TrainingConfig
+from urecjpq.graphs import FREEDOMConfig, LightGCNConfig
 
 SEEDS = (0, 1, 2)
 TABLE_NAMES = tuple(TABLES)

@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from urecjpq.config import TABLES, LightGCNConfig, TrainingConfig
+from urecjpq.config import TABLES, TrainingConfig
 from urecjpq.errors import InputError
 from urecjpq.experiment import describe
 from urecjpq.files import sha256_of
+from urecjpq.graphs import LightGCNConfig
 from urecjpq.grid import run_grid
 from urecjpq.testing import tiny_catalogue
 
@@ -73,7 +74,8 @@ def test_a_refused_run_stops_the_grid(tmp_path):
 def test_workers_end_with_a_killed_parent(tmp_path):
     code = (
         "import sys\n"
-        "from urecjpq.config import TABLES, LightGCNConfig, TrainingConfig\n"
+        "from urecjpq.config import TABLES, TrainingConfig\n"
+        "from urecjpq.graphs import LightGCNConfig\n"
         "from urecjpq.experiment import describe\n"
         "from urecjpq.grid import run_grid\n"
         "from urecjpq.testing import tiny_catalogue\n"

@@ -8,9 +8,10 @@ import torch
 
 from urecjpq import training
 from urecjpq.build import build_backbone, build_tables
-from urecjpq.config import FREEDOMConfig, LightGCNConfig, TableConfig, TrainingConfig
+from urecjpq.config import TableConfig, TrainingConfig
 from urecjpq.errors import InputError
 from urecjpq.evaluation import Evaluation
+from urecjpq.graphs import FREEDOMConfig, LightGCNConfig
 from urecjpq.testing import tiny_catalogue
 from urecjpq.training import deterministic, train
 

@@ -8,12 +8,10 @@ from scipy.sparse import csr_matrix
 from torch import nn
 
 from urecjpq import assignment
-from urecjpq.config import BackboneConfig, LightGCNConfig, TableConfig
+from urecjpq.config import TableConfig
 from urecjpq.data.catalogue import Features, Neighbours
-from urecjpq.graphs import FREEDOM, LightGCN
-from urecjpq.tables import JPQEmbedding, QuotientRemainderEmbedding, Table
-
-Backbone = LightGCN | FREEDOM
+from urecjpq.graphs.backbone import Backbone, BackboneSettings, preference_names
+from urecjpq.tables import JPQEmbedding, QuotientRemainderEmbedding, Table, sibling
 
 
 def build_tables(config: TableConfig, interactions: csr_matrix, seed: int) -> tuple[Table, Table]:
@@ -95,17 +93,28 @@ def _factors(config: TableConfig, interactions: csr_matrix, seed: int) -> list[n
 
 
 def build_backbone(
-    config: BackboneConfig,
+    config: BackboneSettings,
     tables: tuple[Table, Table],
     interactions: csr_matrix,
     neighbours: dict[str, Neighbours],
     features: dict[str, Features],
     seed: int,
 ) -> Backbone:
-    """Return the backbone that ``config`` names, over given tables and training interactions."""
+    """Return the backbone that ``config`` names, over given tables and training interactions.
+
+    Preference tables are siblings of the user table. Features and neighbours that the backbone
+    does not use are left aside: a catalogue may have more than a model wants.
+
+    Raises:
+        InputError: It needs features or neighbours and there are none, or they do not fit.
+    """
+    model = config.MODEL
     arguments = config.model_dump(exclude={"name"})
+    given = {"features": features, "neighbours": neighbours}
+    arguments |= {name: given[name] for name in model.USES}
+    names = preference_names(model, features)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        if isinstance(config, LightGCNConfig):
-            return LightGCN(*tables, interactions, **arguments)
-        return FREEDOM(*tables, interactions, neighbours, features, **arguments)
+        if model.PREFERENCES != "none":
+            arguments["preference_tables"] = {name: sibling(tables[0]) for name in names}
+        return model(*tables, interactions, **arguments)

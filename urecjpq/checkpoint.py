@@ -7,9 +7,9 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from urecjpq.build import Backbone
 from urecjpq.errors import InputError, require
 from urecjpq.files import digest_of, read_tensors, write_tensors
+from urecjpq.graphs import Backbone
 
 STOP_METRIC = "recall@20"
 

@@ -40,7 +40,9 @@ def train(
     card: Card,
     out: Annotated[Path, typer.Option(help="Folder of the run.")],
     data: Data = None,
-    backbone: Annotated[str, typer.Option(help="lightgcn or freedom.")] = "lightgcn",
+    backbone: Annotated[
+        str, typer.Option(help="lightgcn, freedom, …: see the README.")
+    ] = "lightgcn",
     tables: Annotated[
         str, typer.Option(help="full, jpq-kmeans, …: see the README.")
     ] = "jpq-kmeans",

@@ -15,6 +15,7 @@ from urecjpq.errors import require
 from urecjpq.evaluation import evaluate
 from urecjpq.experiment import describe, run_experiment
 from urecjpq.files import read_json
+from urecjpq.graphs import BACKBONES
 from urecjpq.graphs.neighbours import with_neighbours
 from urecjpq.runs import load_run
 
@@ -33,7 +34,10 @@ def train_run(
     """Load the card, describe the run and train it; returns the run folder."""
     require(tables in TABLES, f"tables must be one of {', '.join(TABLES)}", repr(tables))
     catalogue = encode_catalogue(load_catalogue(card, data), encoders or ())
-    if backbone == "freedom":  # neighbours of a large catalogue take a while; no other needs them
+    require(
+        backbone in BACKBONES, f"backbone must be one of {', '.join(BACKBONES)}", repr(backbone)
+    )
+    if "neighbours" in BACKBONES[backbone].MODEL.USES:  # those of a large catalogue take a while
         catalogue = with_neighbours(catalogue)
     choices: dict[str, Any] = {
         "name": f"{backbone}-{tables}",
@@ -50,7 +54,7 @@ def prepare_card(
     card: str, out: Path | None, given: Path | None, skip_bad: bool
 ) -> dict[str, object]:
     """Make a catalogue from raw files; returns where it lies and what is in it, by name."""
-    from urecjpq.data.prepare import MANIFEST, prepare, prepared_folder
+    from urecjpq.data.preparation import MANIFEST, prepare, prepared_folder
 
     catalogue = prepare(card, out, given, skip_bad)
     folder = out or prepared_folder(catalogue.name)

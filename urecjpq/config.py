@@ -1,21 +1,19 @@
 """What a run is made of, checked before anything is computed."""
 
 import hashlib
-from typing import Annotated, Literal
+from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from urecjpq.assignment.factors import POWER, SMOOTHING
 from urecjpq.errors import InputError
+from urecjpq.graphs import BackboneConfig
+from urecjpq.settings import Settings
 
 SCHEMA: Literal[1] = 1
 
 
-class _Config(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
-
-
-class TableConfig(_Config):
+class TableConfig(Settings):
     """How the user and the item table are stored.
 
     Args:
@@ -62,29 +60,7 @@ class TableConfig(_Config):
         return self.start == "factors" or self.strategy == "kmeans"
 
 
-class LightGCNConfig(_Config):
-    """Arguments of `urecjpq.graphs.LightGCN`."""
-
-    name: Literal["lightgcn"] = "lightgcn"
-    num_layers: int = Field(default=2, ge=0)
-    l2: float = Field(default=1e-3, ge=0)
-
-
-class FREEDOMConfig(_Config):
-    """Arguments of `urecjpq.graphs.FREEDOM`."""
-
-    name: Literal["freedom"] = "freedom"
-    modality_weights: dict[str, float] | None = None
-    num_layers: int = Field(default=2, ge=0)
-    num_item_layers: int = Field(default=1, ge=0)
-    edge_dropout: float = Field(default=0.8, ge=0, lt=1)
-    feature_weight: float = Field(default=1e-3, ge=0)
-
-
-BackboneConfig = Annotated[LightGCNConfig | FREEDOMConfig, Field(discriminator="name")]
-
-
-class TrainingConfig(_Config):
+class TrainingConfig(Settings):
     """The training loop.
 
     Args:
@@ -100,7 +76,7 @@ class TrainingConfig(_Config):
     patience: int = Field(default=20, ge=1)
 
 
-class CatalogueReference(_Config):
+class CatalogueReference(Settings):
     """Which data a run was trained on; equal digests mean comparable results.
 
     Args:
@@ -113,7 +89,7 @@ class CatalogueReference(_Config):
     content: dict[str, str] = {}
 
 
-class RunConfig(_Config):
+class RunConfig(Settings):
     """Everything that decides a run's bits.
 
     Args:

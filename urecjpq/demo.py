@@ -4,10 +4,11 @@ import base64
 from pathlib import Path
 
 from urecjpq.compare import compare_runs
-from urecjpq.config import TABLES, FREEDOMConfig, LightGCNConfig, TrainingConfig
+from urecjpq.config import TABLES, TrainingConfig
 from urecjpq.data import Catalogue, load_catalogue
 from urecjpq.encoding import encode_catalogue
 from urecjpq.experiment import describe
+from urecjpq.graphs import FREEDOMConfig, LightGCNConfig
 from urecjpq.graphs.neighbours import with_neighbours
 from urecjpq.grid import run_grid
 from urecjpq.report import write_report

@@ -8,7 +8,7 @@ from urecjpq.config import CatalogueReference, RunConfig, parse_config
 from urecjpq.data.catalogue import Catalogue
 from urecjpq.errors import require
 from urecjpq.files import write_text
-from urecjpq.manifest import FILES, MANIFEST, is_finished, verify_run
+from urecjpq.manifest import FILES, MANIFEST, VECTORS, is_finished, verify_run
 from urecjpq.saving import round_centroids, save_run
 from urecjpq.training import train
 
@@ -90,7 +90,7 @@ def run_experiment(
         config.digest,
         show_progress=show_progress,
     )
-    round_centroids(tables, config.tables)
+    round_centroids(backbone, config.tables)
     save_run(folder, config, catalogue, backbone, progress)
     remove_leftovers(folder)
     return folder
@@ -99,7 +99,7 @@ def run_experiment(
 def remove_leftovers(folder: Path) -> None:
     """Remove the checkpoint of a run, and the temporary files of processes that were killed."""
     (folder / CHECKPOINT).unlink(missing_ok=True)
-    for name in (CHECKPOINT, MANIFEST, *FILES):
+    for name in (CHECKPOINT, MANIFEST, VECTORS, *FILES):
         for path in folder.glob(f".{name}.*.part"):
             path.unlink(missing_ok=True)
 

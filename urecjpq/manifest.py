@@ -20,6 +20,8 @@ FILES = (
     "README.md",
 )
 """Every file of a finished run but its manifest; others in the folder are not ours."""
+VECTORS = "vectors.safetensors"
+"""Final vectors, in the runs of models whose vectors need features; in no other run."""
 
 
 def is_finished(folder: Path) -> bool:
@@ -29,9 +31,10 @@ def is_finished(folder: Path) -> bool:
 
 def write_manifest(folder: Path) -> None:
     """Write size and sha256 of every file of the run."""
+    names = [*FILES, VECTORS] if (folder / VECTORS).exists() else FILES
     files = {
         name: {"bytes": (folder / name).stat().st_size, "sha256": sha256_of(folder / name)}
-        for name in sorted(FILES)
+        for name in sorted(names)
     }
     write_json(folder / MANIFEST, {"schema": SCHEMA, "files": files})
 
@@ -63,7 +66,9 @@ def _read_manifest(path: Path) -> dict[str, dict]:
         raise InputError(f"{path} must list files, bytes and sha256; got other keys.") from None
     require(schema == SCHEMA, f"{path} must have the schema {SCHEMA}", repr(schema))
     names = ", ".join(sorted(kinds))
-    require(set(kinds) == set(FILES), f"{path} must list {', '.join(sorted(FILES))}", names)
+    require(
+        set(kinds) - {VECTORS} == set(FILES), f"{path} must list {', '.join(sorted(FILES))}", names
+    )
     typed = set(kinds.values()) == {(int, str)}
     require(typed, f"{path} must give bytes as a number and sha256 as text", "other types")
     return files

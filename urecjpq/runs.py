@@ -4,6 +4,7 @@
     model.safetensors          trained values (centroids or full tables, projections)
     codes.safetensors          sub-ids of quantised tables
     graph.safetensors          training pairs and item neighbours: the graphs to propagate over
+    vectors.safetensors        final vectors, only of models whose vectors need features
     ids.tsv.gz                 raw ids, and titles of items, by row
     metrics.json               validation and test metrics, sizes, epochs and seconds
     user_metrics.safetensors   test metrics of every user, for paired tests
@@ -12,7 +13,8 @@
     manifest.json              size and sha256 of every file above, written last
 
 A folder without a manifest is an unfinished run. Checkpoint bytes are those of ``model`` and
-``codes``: the graph and the ids are the data, equal for every kind of table.
+``codes``: the graph and the ids are the data, equal for every kind of table. Features are data too,
+and stay where they are: the final vectors made of them stand in, so that a run answers on its own.
 """
 
 from dataclasses import dataclass
@@ -25,13 +27,36 @@ import torch
 from scipy.sparse import csr_matrix
 from torch import Tensor
 
-from urecjpq.build import Backbone, build_backbone, empty_table
+from urecjpq.build import build_backbone, empty_table
 from urecjpq.config import RunConfig, parse_config
 from urecjpq.data.catalogue import Catalogue, Neighbours
 from urecjpq.errors import require
 from urecjpq.files import read_tensors
+from urecjpq.graphs import Backbone
 from urecjpq.index import TopKIndex
-from urecjpq.manifest import verify_run
+from urecjpq.manifest import VECTORS, verify_run
+from urecjpq.tables import JPQEmbedding
+
+
+@dataclass(frozen=True)
+class StoredVectors:
+    """What answers for a backbone whose vectors need features: the vectors.
+
+    Args:
+        users: Shape ``(num_users, d)``.
+        items: Shape ``(num_items, d)``.
+    """
+
+    users: Tensor
+    items: Tensor
+
+    def vectors(self) -> tuple[Tensor, Tensor]:
+        """Return the final user and item vectors; their dot product is the score."""
+        return self.users, self.items
+
+    def index_source(self) -> JPQEmbedding | None:
+        """Return None: an index scores the vectors."""
+        return None
 
 
 @dataclass(frozen=True)
@@ -40,7 +65,7 @@ class Run:
 
     Args:
         config: What it is made of.
-        backbone: The model, in evaluation mode.
+        backbone: The model, in evaluation mode, or the vectors that it left.
         interactions: Training pairs, shape ``(num_users, num_items)``.
         user_ids: Raw ids by row.
         item_ids: Raw ids by row.
@@ -48,7 +73,7 @@ class Run:
     """
 
     config: RunConfig
-    backbone: Backbone
+    backbone: Backbone | StoredVectors
     interactions: csr_matrix
     user_ids: np.ndarray
     item_ids: np.ndarray
@@ -155,7 +180,10 @@ def read_ids(path: Path) -> pd.DataFrame:
 
 def _restore_backbone(
     folder: Path, config: RunConfig, interactions: csr_matrix, graph: dict[str, Tensor]
-) -> Backbone:
+) -> Backbone | StoredVectors:
+    if config.backbone.MODEL.VECTORS_NEED_FEATURES:
+        vectors, _ = read_tensors(folder / VECTORS)
+        return StoredVectors(vectors["users"], vectors["items"])
     users, items = (empty_table(config.tables, count) for count in interactions.shape)
     neighbours = {
         name.removeprefix("neighbours."): Neighbours(

@@ -7,22 +7,22 @@ from pathlib import Path
 import pandas as pd
 import torch
 
-from urecjpq.build import Backbone
 from urecjpq.checkpoint import Progress
 from urecjpq.config import RunConfig, TableConfig
 from urecjpq.data.catalogue import Catalogue
 from urecjpq.environment import environment
 from urecjpq.evaluation import Evaluation, evaluate
 from urecjpq.files import read_tensors, write_json, write_tensors, write_text, written_whole
-from urecjpq.manifest import CHECKPOINT_FILES, write_manifest
+from urecjpq.graphs import Backbone
+from urecjpq.manifest import CHECKPOINT_FILES, VECTORS, write_manifest
 from urecjpq.runs import graph_tensors
-from urecjpq.tables import JPQEmbedding, Table
+from urecjpq.tables import JPQEmbedding
 
 
 @torch.no_grad()
-def round_centroids(tables: tuple[Table, Table], config: TableConfig) -> None:
+def round_centroids(backbone: Backbone, config: TableConfig) -> None:
     """Round centroids to the type they are stored in, so that metrics are those of the file."""
-    for table in tables:
+    for table in backbone.modules():
         if isinstance(table, JPQEmbedding):
             table.centroids.copy_(table.centroids.to(getattr(torch, config.centroid_dtype)))
 
@@ -32,12 +32,16 @@ def save_run(
 ) -> None:
     """Evaluate the trained backbone and write every file of a finished run."""
     write_values(folder, backbone, config.tables)
-    graph = graph_tensors(catalogue, with_neighbours=config.backbone.name != "lightgcn")
-    write_tensors(folder / "graph.safetensors", graph)
+    stored = backbone.VECTORS_NEED_FEATURES
+    needed = "neighbours" in backbone.USES and not stored
+    write_tensors(folder / "graph.safetensors", graph_tensors(catalogue, with_neighbours=needed))
     write_ids(folder / "ids.tsv.gz", catalogue)
     backbone.eval()
     with torch.no_grad():
         vectors = backbone.vectors()
+    if stored:
+        users, items = vectors
+        write_tensors(folder / VECTORS, {"users": users, "items": items})
     results = {
         name: evaluate(*vectors, catalogue, name, exclude=exclude, features=catalogue.features)
         for name, exclude in (("valid", "train"), ("test", config.exclude))
@@ -107,25 +111,34 @@ def _write_results(
 
 
 def sizes(folder: Path, backbone: Backbone) -> dict[str, int]:
-    """Return trainable numbers, table bytes as stored, and the bytes of each file of the run."""
-    tables = {"user": backbone.user_table, "item": backbone.item_table}
+    """Return trainable numbers, table bytes as stored, and the bytes of each file of the run.
+
+    Preference tables grow with the users, and count as theirs.
+    """
     values, codes = (read_tensors(folder / name)[0] for name in CHECKPOINT_FILES)
     stored = values | codes
     files = {name: (folder / name).stat().st_size for name in CHECKPOINT_FILES}
+    prefixes = {"user": ("user_table.", "preference_tables."), "item": ("item_table.",)}
+    vectors = folder / VECTORS
     return {
         "trainable_parameters": sum(p.numel() for p in backbone.parameters()),
-        "table_parameters": sum(p.numel() for t in tables.values() for p in t.parameters()),
+        "table_parameters": sum(
+            parameter.numel()
+            for name, parameter in backbone.named_parameters()
+            if name.startswith(prefixes["user"] + prefixes["item"])
+        ),
         **{
             f"{side}_table_bytes": sum(
-                value.nbytes for name, value in stored.items() if name.startswith(f"{side}_table.")
+                value.nbytes for name, value in stored.items() if name.startswith(prefix)
             )
-            for side in tables
+            for side, prefix in prefixes.items()
         },
         "checkpoint_bytes": sum(files.values()),
         "model_file_bytes": files["model.safetensors"],
         "codes_file_bytes": files["codes.safetensors"],
         "graph_file_bytes": (folder / "graph.safetensors").stat().st_size,
         "ids_file_bytes": (folder / "ids.tsv.gz").stat().st_size,
+        "vectors_file_bytes": vectors.stat().st_size if vectors.exists() else 0,
     }
 
 

@@ -246,6 +246,25 @@ Table = nn.Embedding | JPQEmbedding
 """What a backbone takes for its users and for its items."""
 
 
+@torch.no_grad()
+def sibling(table: Table) -> Table:
+    """Return a table with the rows and codes of ``table`` and trained values of its own.
+
+    The codes are one tensor: stored once, under ``table``, and changed together. Values are drawn
+    at random, as long as the rows of ``table`` are in the root mean square.
+    """
+    if isinstance(table, JPQEmbedding):
+        twin = JPQEmbedding(table.codes, table.embedding_dim, table.codebook_size)
+        twin.codes = table.codes
+        twin._non_persistent_buffers_set.add("codes")
+        (values,) = twin.parameters()
+    else:
+        twin = nn.Embedding(table.num_embeddings, table.embedding_dim)
+        values = twin.weight
+    nn.init.normal_(values, std=float(table.weight.square().mean().sqrt()))
+    return twin
+
+
 def sparse_csr(starts: Tensor, columns: Tensor, values: Tensor, size: tuple[int, int]) -> Tensor:
     """Return a sparse CSR tensor with checked invariants, without torch's beta-state warning."""
     import warnings

@@ -10,11 +10,11 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from urecjpq.build import Backbone
 from urecjpq.checkpoint import STOP_METRIC, Progress, load_checkpoint, save_checkpoint
 from urecjpq.config import TrainingConfig
 from urecjpq.data.catalogue import Catalogue
 from urecjpq.evaluation import evaluate
+from urecjpq.graphs import Backbone
 from urecjpq.sampling import TripleSampler
 
 
@@ -37,7 +37,7 @@ def train(
         backbone: A model with ``start_epoch``, ``loss`` and ``vectors``.
         catalogue: Partitioned interactions; valid must not be empty.
         config: Learning rate, batch size, epochs, patience.
-        seed: Of batches, negatives and dropped edges.
+        seed: Of batches, negatives, dropped edges and all else that is random.
         checkpoint: Where to keep the state between epochs; continued from if it exists.
         run_digest: Identifies the run; a checkpoint of another run is refused.
         save_every: Seconds between two checkpoints, at least; 0 saves after every epoch.
@@ -105,15 +105,17 @@ def train_epoch(
         FloatingPointError: The mean loss is not finite.
     """
     backbone.train()
-    # The third number keeps this stream apart from the sampler's.
-    backbone.start_epoch(np.random.default_rng([seed, epoch, 1]))
     total = torch.zeros((), dtype=torch.float64)
-    for batch in sampler.epoch(epoch):
-        optimizer.zero_grad(set_to_none=True)
-        loss = backbone.loss(batch)
-        loss.backward()
-        optimizer.step()
-        total += loss.detach()
+    with torch.random.fork_rng(devices=[]):
+        # The third numbers keep these streams apart from the sampler's.
+        torch.manual_seed(int(np.random.SeedSequence([seed, epoch, 2]).generate_state(1)[0]))
+        backbone.start_epoch(np.random.default_rng([seed, epoch, 1]))
+        for batch in sampler.epoch(epoch):
+            optimizer.zero_grad(set_to_none=True)
+            loss = backbone.loss(batch)
+            loss.backward()
+            optimizer.step()
+            total += loss.detach()
     mean = float(total) / len(sampler)
     if not np.isfinite(mean):
         raise FloatingPointError(

@@ -8,8 +8,9 @@ import torch
 from scipy.sparse import csr_matrix
 
 from urecjpq.build import build_backbone, build_tables
-from urecjpq.config import FREEDOMConfig, LightGCNConfig, TableConfig
+from urecjpq.config import TableConfig
 from urecjpq.data.catalogue import Features, Neighbours
+from urecjpq.graphs import FREEDOMConfig, LightGCNConfig
 from urecjpq.sampling import Triples, TripleSampler
 from urecjpq.tables import JPQEmbedding
 from urecjpq.testing import tiny_catalogue

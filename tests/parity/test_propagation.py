@@ -101,11 +101,11 @@ def test_freedom(catalogue, tables, batch, num_layers, num_item_layers):
     backbone = FREEDOM(
         *tables,
         interactions,
-        catalogue.neighbours,
-        catalogue.features,
-        weights,
-        num_layers,
-        num_item_layers,
+        neighbours=catalogue.neighbours,
+        features=catalogue.features,
+        modality_weights=weights,
+        num_layers=num_layers,
+        num_item_layers=num_item_layers,
         edge_dropout=0.5,
         feature_weight=0.3,
     )

@@ -1,43 +1,125 @@
-"""Frozen features with a trained projection."""
+"""Frozen features of any number of modalities, and trained projections of them."""
+
+from collections.abc import Mapping
+from typing import TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from urecjpq.data.catalogue import Features
+from urecjpq.errors import require
 from urecjpq.losses import bpr_loss
 from urecjpq.sampling import Triples
 
+Module = TypeVar("Module", bound=nn.Module)
 
-class FrozenProjection(nn.Module):
-    """``W x_i + c`` for frozen features ``x``: only ``W`` and ``c`` are trained.
+
+class FrozenFeatures(nn.Module):
+    """Features as constants: no parameters, and no part of the state that is saved.
 
     Args:
-        features: What the encoder said, and of which items; float16 is widened.
-        embedding_dim: ``d``, length of the projection.
+        features: What the encoder said, and of which items; float16 is widened. Rows of items
+            without content are zeros here, whatever they were.
     """
 
     values: Tensor
     present: Tensor
 
-    def __init__(self, features: Features, embedding_dim: int) -> None:
+    def __init__(self, features: Features) -> None:
         super().__init__()
-        values = torch.from_numpy(np.array(features.values, dtype=np.float32))
-        self.register_buffer("values", values, persistent=False)
+        values = np.array(features.values, dtype=np.float32)
+        values[~features.present] = 0
+        self.register_buffer("values", torch.from_numpy(values), persistent=False)
         self.register_buffer("present", torch.from_numpy(features.present.copy()), persistent=False)
-        self.linear = nn.Linear(values.shape[1], embedding_dim)
 
-    def forward(self, items: Tensor) -> Tensor:
-        """Return the projected features of ``items``. Shape ``(*items.shape, d)``."""
-        return self.linear(self.values[items])
+    @property
+    def width(self) -> int:
+        """``f``, length of a feature vector."""
+        return self.values.shape[1]
+
+    def forward(self, items: Tensor | None = None) -> Tensor:
+        """Return the features of ``items``, all if None. Shape ``(*items.shape, f)``."""
+        return self.values if items is None else self.values[items]
+
+    def mask(self, items: Tensor | None = None) -> Tensor:
+        """Return 1 for items with content and 0 for others. Shape ``(*items.shape, 1)``."""
+        present = self.present if items is None else self.present[items]
+        return present.unsqueeze(-1).float()
+
+
+class FrozenProjection(nn.Module):
+    """``W x_i + c`` for frozen features ``x``, zero without content: only W and c are trained.
+
+    Args:
+        features: Shape ``(num_items, f)``.
+        embedding_dim: ``d``, length of the projection.
+    """
+
+    def __init__(self, features: FrozenFeatures, embedding_dim: int) -> None:
+        super().__init__()
+        self.features = features
+        self.linear = nn.Linear(features.width, embedding_dim)
+
+    def forward(self, items: Tensor | None = None) -> Tensor:
+        """Return the projected features of ``items``, all if None. Shape ``(*items.shape, d)``."""
+        return self.linear(self.features(items)) * self.features.mask(items)
 
     def loss(self, users: Tensor, batch: Triples) -> Tensor:
         """Return the BPR loss of user vectors against projected features. Scalar.
 
         A pair in which either item has no content counts as zero.
         """
-        known = self.present[batch.positives] & self.present[batch.negatives]
+        present = self.features.present
+        known = present[batch.positives] & present[batch.negatives]
         if not known.any():
             return users.new_zeros(())
         positives, negatives = self(batch.positives[known]), self(batch.negatives[known])
         return bpr_loss(users[known], positives, negatives) * known.float().mean()
+
+
+def frozen_features(
+    features: Mapping[str, Features], num_items: int
+) -> Mapping[str, FrozenFeatures]:
+    """Return the features as modules by modality, in the order of their names.
+
+    Raises:
+        InputError: No modality, a name that a module cannot have, other rows than items, a
+            modality in which no item has content, or a value that is not finite.
+    """
+    hint = "Name encoders, or give the card features."
+    require(bool(features), "features must hold at least one modality", "none", hint)
+    for name, given in features.items():
+        _check(name, given, num_items)
+    return by_modality({name: FrozenFeatures(features[name]) for name in sorted(features)})
+
+
+def by_modality(modules: Mapping[str, Module]) -> Mapping[str, Module]:
+    """Return modules by modality as one module, so that a backbone may have them as attribute.
+
+    Raises:
+        InputError: A name that a module cannot have.
+    """
+    for name in modules:
+        rule = "modalities must have plain names: not empty, no dot, no word of nn.ModuleDict's"
+        require(bool(name) and "." not in name and not hasattr(nn.ModuleDict, name), rule, name)
+    return nn.ModuleDict(modules)  # pyright: ignore[reportReturnType]
+
+
+def _check(name: str, features: Features, num_items: int) -> None:
+    values, present = features.values, features.present
+    require(
+        values.ndim == 2 and values.shape[0] == num_items and values.shape[1] > 0,
+        f"{name} features must have shape ({num_items}, f), one row per item",
+        values.shape,
+    )
+    require(
+        present.dtype == bool and present.shape == (num_items,),
+        f"present of the {name} features must be bool with shape ({num_items},)",
+        f"{present.dtype} with shape {present.shape}",
+    )
+    hint = "Leave the modality out."
+    require(bool(present.any()), f"some item must have {name} features", "none", hint)
+    finite = np.isfinite(values).all(axis=1) | ~present
+    row = int(finite.argmin())
+    require(bool(finite.all()), f"{name} features must be finite, row {row} too", values[row])

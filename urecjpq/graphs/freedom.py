@@ -15,23 +15,26 @@ take no part in its loss.
 """
 
 from collections.abc import Mapping
+from typing import ClassVar, Literal
 
 import numpy as np
 import torch
 import torch.nn.functional as F
+from pydantic import Field
 from scipy.sparse import csr_matrix
-from torch import Tensor, nn
+from torch import Tensor
 
 from urecjpq.data.catalogue import Features, Neighbours
 from urecjpq.errors import require
-from urecjpq.graphs.features import FrozenProjection
-from urecjpq.graphs.propagation import Graph, bipartite_graph, layer_mean, neighbour_matrix
+from urecjpq.graphs.backbone import Backbone, BackboneSettings
+from urecjpq.graphs.features import FrozenProjection, by_modality, frozen_features
+from urecjpq.graphs.propagation import Graph, bipartite_graph, blend, layer_mean
 from urecjpq.losses import bpr_loss
 from urecjpq.sampling import Triples
 from urecjpq.tables import Table
 
 
-class FREEDOM(nn.Module):
+class FREEDOM(Backbone):
     """FREEDOM over any two tables.
 
     Args:
@@ -39,7 +42,7 @@ class FREEDOM(nn.Module):
         item_table: ``num_items`` rows of any kind.
         interactions: Training matrix, shape ``(num_users, num_items)``.
         neighbours: Item graph of each modality, at least one.
-        features: Frozen features by modality for the λ term; may be empty.
+        features: Frozen features by modality for the λ term; may be none.
         modality_weights: Share of each modality in the item graph; equal shares if None.
         num_layers: Propagations over the user–item graph.
         num_item_layers: Propagations over the item graph.
@@ -50,38 +53,37 @@ class FREEDOM(nn.Module):
         InputError: No neighbours, weights for other modalities, or a dropout out of range.
     """
 
-    TRAINING_ONLY: tuple[str, ...] = ("projections.",)
-    """Prefixes of values that final vectors do not need."""
+    USES: ClassVar[tuple[Literal["features", "neighbours"], ...]] = ("features", "neighbours")
+    TRAINING_ONLY: ClassVar[tuple[str, ...]] = ("projections.",)
 
     def __init__(
         self,
         user_table: Table,
         item_table: Table,
         interactions: csr_matrix,
-        neighbours: dict[str, Neighbours],
-        features: dict[str, Features] | None = None,
+        *,
+        neighbours: Mapping[str, Neighbours],
+        features: Mapping[str, Features] | None = None,
         modality_weights: dict[str, float] | None = None,
         num_layers: int = 2,
         num_item_layers: int = 1,
         edge_dropout: float = 0.8,
         feature_weight: float = 1e-3,
     ) -> None:
-        super().__init__()
+        super().__init__(user_table, item_table, interactions)
         require(0 <= edge_dropout < 1, "edge_dropout must lie in [0, 1)", edge_dropout)
-        self.user_table = user_table
-        self.item_table = item_table
-        self.num_users = interactions.shape[0]
         self.num_layers = num_layers
         self.num_item_layers = num_item_layers
         self.edge_dropout = edge_dropout
         self.feature_weight = feature_weight
         self.interactions = interactions
         self.graph = self.epoch_graph = bipartite_graph(interactions)
-        self.item_graph = Graph(blend(neighbours, modality_weights))
+        self.item_graph = Graph(blend(neighbours, modality_weights, self.num_items))
+        given = frozen_features(features, self.num_items) if features else {}
         dim = item_table.embedding_dim
-        self.projections: Mapping[str, FrozenProjection] = nn.ModuleDict(
-            {name: FrozenProjection(given, dim) for name, given in sorted((features or {}).items())}
-        )  # pyright: ignore[reportAttributeAccessIssue]
+        self.projections = by_modality(
+            {name: FrozenProjection(values, dim) for name, values in given.items()}
+        )
 
     def start_epoch(self, rng: np.random.Generator) -> None:
         """Draw the user–item edges that this epoch propagates over."""
@@ -105,27 +107,24 @@ class FREEDOM(nn.Module):
             similar = self.item_graph(similar)
         start = torch.cat([self.user_table.weight, item_start])
         final = layer_mean(graph, start, self.num_layers)
-        users, items = final.split([self.num_users, len(item_start)])
+        users, items = final.split([self.num_users, self.num_items])
         return users, items + similar
 
     def vectors(self) -> tuple[Tensor, Tensor]:
         """Return the final user and item vectors over all edges; their product is the score."""
         return self._vectors(self.graph)
 
-    def index_source(self) -> None:
-        """Return no table: final item vectors add the item graph's, and have no codes."""
 
+class FREEDOMConfig(BackboneSettings):
+    """Arguments of `FREEDOM`."""
 
-def blend(neighbours: dict[str, Neighbours], weights: dict[str, float] | None) -> csr_matrix:
-    """Return the weighted sum of the neighbour graphs. Shape ``(num_items, num_items)``."""
-    require(bool(neighbours), "neighbours must hold at least one modality", "none")
-    weights = weights or {name: 1 / len(neighbours) for name in neighbours}
-    require(
-        weights.keys() == neighbours.keys(),
-        f"modality_weights must name the modalities {sorted(neighbours)}",
-        sorted(weights),
-    )
-    return sum(weights[name] * neighbour_matrix(neighbours[name]) for name in sorted(neighbours))
+    MODEL: ClassVar[type[Backbone]] = FREEDOM
+    name: Literal["freedom"] = "freedom"
+    modality_weights: dict[str, float] | None = None
+    num_layers: int = Field(default=2, ge=0)
+    num_item_layers: int = Field(default=1, ge=0)
+    edge_dropout: float = Field(default=0.8, ge=0, lt=1)
+    feature_weight: float = Field(default=1e-3, ge=0)
 
 
 def keep_edges(interactions: csr_matrix, share: float, rng: np.random.Generator) -> csr_matrix:

@@ -1,11 +1,14 @@
 """Sparse graphs and the one product that all graph backbones share."""
 
+from collections.abc import Mapping
+
 import numpy as np
 import scipy.sparse as sp
 import torch
 from torch import Tensor, nn
 
 from urecjpq.data.catalogue import Neighbours
+from urecjpq.errors import require
 from urecjpq.tables import sparse_csr
 
 
@@ -93,6 +96,33 @@ def neighbour_matrix(neighbours: Neighbours) -> sp.csr_matrix:
     weights = np.repeat(1.0 / np.maximum(counts, 1), counts).astype(np.float32)
     columns = neighbours.item_ids[known]
     return sp.csr_matrix((weights, columns, starts), shape=(num_items, num_items))
+
+
+def blend(
+    neighbours: Mapping[str, Neighbours], weights: Mapping[str, float] | None, num_items: int
+) -> sp.csr_matrix:
+    """Return the weighted sum of the neighbour graphs. Shape ``(num_items, num_items)``.
+
+    Args:
+        neighbours: Item graph of each modality, at least one.
+        weights: Share of each modality; equal shares if None.
+        num_items: Rows that each graph must have.
+
+    Raises:
+        InputError: No graph, a graph of other items, or weights for other modalities.
+    """
+    hint = "Compute them with urecjpq.graphs.neighbours.with_neighbours, or give the card some."
+    require(bool(neighbours), "neighbours must hold at least one modality", "none", hint)
+    for name, given in neighbours.items():
+        rows = len(given.item_ids)
+        require(rows == num_items, f"{name} neighbours must have {num_items} rows", rows)
+    weights = weights or {name: 1 / len(neighbours) for name in neighbours}
+    require(
+        weights.keys() == neighbours.keys(),
+        f"modality_weights must name the modalities {sorted(neighbours)}",
+        sorted(weights),
+    )
+    return sum(weights[name] * neighbour_matrix(neighbours[name]) for name in sorted(neighbours))
 
 
 def layer_mean(graph: Graph, vectors: Tensor, num_layers: int) -> Tensor:

@@ -1,0 +1,86 @@
+"""What training, saving and the index ask of every backbone."""
+
+from collections.abc import Iterable
+from typing import ClassVar, Literal
+
+import numpy as np
+from scipy.sparse import csr_matrix
+from torch import Tensor, nn
+
+from urecjpq.errors import require
+from urecjpq.sampling import Triples
+from urecjpq.settings import Settings
+from urecjpq.tables import JPQEmbedding, Table
+
+JOINT = "joint"
+
+
+class Backbone(nn.Module):
+    """A model over two tables whose scores are dot products of final vectors.
+
+    Args:
+        user_table: ``num_users`` rows of any kind.
+        item_table: ``num_items`` rows of any kind.
+        interactions: Training matrix, shape ``(num_users, num_items)``.
+
+    Raises:
+        InputError: A table has another number of rows than there are users or items.
+    """
+
+    USES: ClassVar[tuple[Literal["features", "neighbours"], ...]] = ()
+    """What the constructor takes by keyword beside the tables, each a mapping by modality."""
+    PREFERENCES: ClassVar[Literal["none", "joint", "each"]] = "none"
+    """User tables it takes as ``preference_tables``: one for all features, or one per modality."""
+    VECTORS_NEED_FEATURES: ClassVar[bool] = False
+    """Whether final vectors are made of features; a run folder then stores the vectors."""
+    TRAINING_ONLY: ClassVar[tuple[str, ...]] = ()
+    """Prefixes of values that final vectors do not need."""
+
+    def __init__(self, user_table: Table, item_table: Table, interactions: csr_matrix) -> None:
+        super().__init__()
+        for side, table, rows in zip(
+            ("user", "item"), (user_table, item_table), interactions.shape, strict=True
+        ):
+            rule = f"{side}_table must have {rows} rows, as interactions have"
+            require(table.num_embeddings == rows, rule, table.num_embeddings)
+        self.user_table = user_table
+        self.item_table = item_table
+        self.num_users, self.num_items = interactions.shape
+
+    def start_epoch(self, rng: np.random.Generator) -> None:
+        """Prepare an epoch, with all randomness from ``rng``; most models have nothing to do."""
+
+    def loss(self, batch: Triples) -> Tensor:
+        """Return the loss of a batch. Scalar."""
+        raise NotImplementedError
+
+    def vectors(self) -> tuple[Tensor, Tensor]:
+        """Return the final user and item vectors; their dot product is the score.
+
+        A function of the trained values alone: training mode and random numbers change nothing.
+        """
+        raise NotImplementedError
+
+    def index_source(self) -> JPQEmbedding | None:
+        """Return the item table if it is quantised and its rows are the final item vectors.
+
+        An index may then add sub-scores; with None, it scores final vectors.
+        """
+        return None
+
+
+class BackboneSettings(Settings):
+    """Hyper-parameters of a backbone: the keyword arguments of its class, by name.
+
+    A subclass adds ``name``, a literal that no other has, and its fields.
+    """
+
+    MODEL: ClassVar[type[Backbone]]
+    """The class that these are the arguments of."""
+
+
+def preference_names(model: type[Backbone], modalities: Iterable[str]) -> tuple[str, ...]:
+    """Return the names of the preference tables that ``model`` takes, given its modalities."""
+    if model.PREFERENCES == "each":
+        return tuple(sorted(modalities))
+    return (JOINT,) if model.PREFERENCES == "joint" else ()
