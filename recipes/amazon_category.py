@@ -12,9 +12,10 @@ import argparse
 from pathlib import Path
 
 from urecjpq import describe, load_run, prepare, run_experiment
-from urecjpq.config import TABLES, FREEDOMConfig, TrainingConfig
+from urecjpq.config import TABLES, TrainingConfig
 from urecjpq.data import load_card
 from urecjpq.encoding import encode_catalogue
+from urecjpq.graphs import FREEDOMConfig
 from urecjpq.graphs.neighbours import with_neighbours
 from urecjpq.testing_raw import write_amazon_2014
 
