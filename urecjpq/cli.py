@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from urecjpq import encoding_cli
 from urecjpq.errors import InputError
 from urecjpq.index_cli import K, Method, index_app, print_list
 
@@ -17,6 +18,8 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 app.add_typer(index_app, name="index")
+for command in (encoding_cli.encode, encoding_cli.encoders, encoding_cli.pictures):
+    app.command()(command)
 
 Card = Annotated[str, typer.Argument(help="Name of a data-set card, or the path of your own.")]
 Data = Annotated[Path | None, typer.Option(help="Folder with the files that the card names.")]

@@ -11,7 +11,7 @@ import os
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -248,15 +248,3 @@ def _save(url: str, part: Path, politeness: Politeness, session: "Session") -> N
 def _suffix(url: str) -> str:
     suffix = Path(urlsplit(url).path).suffix.lower()
     return suffix if suffix in SUFFIXES else ""
-
-
-def paths_of(urls: Mapping[str, str], folder: Path) -> dict[str, Path]:
-    """Return the picture of each item that has one, by item id.
-
-    Args:
-        urls: Address by item id.
-        folder: Filled by `fetch_pictures`.
-    """
-    known = read_log(folder)
-    files = {item: known[url].file for item, url in urls.items() if url in known}
-    return {item: folder / file for item, file in files.items() if file is not None}

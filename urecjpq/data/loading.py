@@ -13,6 +13,7 @@ from urecjpq.data.catalogue import Catalogue
 from urecjpq.data.features import read_features, read_neighbours
 from urecjpq.data.filters import drop_untrained_users, filter_k_core
 from urecjpq.data.frames import read_table
+from urecjpq.data.item_pictures import with_fetched_pictures
 from urecjpq.data.items import with_items
 from urecjpq.data.mmrec import read_mmrec
 from urecjpq.data.partitions import (
@@ -40,14 +41,14 @@ def load_catalogue(name_or_path: str | Path, data: Path | str | None = None) -> 
     """
     card = load_card(name_or_path)
     require_category(card)
-    folder = _data_folder(card, None if data is None else Path(data))
+    folder = data_folder(card, None if data is None else Path(data))
     _check_files(card, folder)
     catalogue = replace(READERS[card.reader](card, folder), name=card.name)
     if card.files.items is not None:
         columns = card.columns
         items = folder / card.files.items
         named = columns.item_id, columns.title, columns.image, columns.text
-        catalogue = with_items(catalogue, items, *named)
+        catalogue = with_fetched_pictures(with_items(catalogue, items, *named), items.parent)
     catalogue = _with_features(catalogue, card, folder)
     catalogue = filter_k_core(catalogue, card.filter.k_users, card.filter.k_items)
     catalogue = _partition(catalogue, card)
@@ -87,7 +88,7 @@ READERS: dict[str, Callable[[Card, Path], Catalogue]] = {
 }
 
 
-def _data_folder(card: Card, data: Path | None) -> Path:
+def data_folder(card: Card, data: Path | None) -> Path:
     if card.generator is not None:
         return _generated(card.name, card.generator, data)
     if data is not None:

@@ -68,14 +68,15 @@ def find_weights(card: EncoderCard, pattern: str) -> Weights:
 
 
 def _fetch(card: EncoderCard, pattern: str) -> Path:
-    from urecjpq.encoding.libraries import import_library
+    from urecjpq.encoding.libraries import import_library, quiet
 
     hub = import_library("huggingface_hub", "text", card.name)
     patterns = [pattern, *SETTINGS]
     try:
-        found = hub.snapshot_download(
-            str(card.weights), revision=card.revision, allow_patterns=patterns
-        )
+        with quiet():  # it tells of each of its attempts
+            found = hub.snapshot_download(
+                str(card.weights), revision=card.revision, allow_patterns=patterns
+            )
     # The hub's own errors and those of its connection share no narrower ancestor.
     except Exception as error:
         raise InputError(
