@@ -9,6 +9,7 @@ import pytest
 
 from urecjpq.data.raw import EVENTS, ITEMS, BadLines
 from urecjpq.errors import InputError
+from urecjpq.testing import shared_data
 
 
 def review(**changes):
@@ -237,3 +238,14 @@ def test_yelp_businesses_are_read(tmp_path):
     bad = BadLines(skip=True)
     content = ITEMS["yelp"]({"businesses": path}, {"B1"}, ["name", "categories"], bad)
     assert content.texts == {"B1": "Bar Pubs, Food"} and bad.count == 1
+
+
+def test_real_movielens_titles_are_read():
+    path = shared_data() / "ml-1m" / "movies.dat"
+    wanted = {str(number) for number in range(1, 3953)}
+    bad = BadLines(skip=True)
+    content = ITEMS["movielens-colons"]({"items": path}, wanted, ["title", "genres"], bad)
+    assert bad.count == 0
+    assert len(content.titles) == 3883
+    assert content.titles["1"] == "Toy Story (1995)"
+    assert content.texts["73"] == "Misérables, Les (1995) Drama Musical"
