@@ -1,7 +1,22 @@
 """Losses shared by the backbones."""
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+from urecjpq.sampling import Triples
+
+
+def rows_of(batch: Triples, users: Tensor, items: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Return the rows of a batch's users, positives and negatives, each of shape ``(batch, d)``.
+
+    Args:
+        batch: Triples.
+        users: A vector per user, shape ``(num_users, d)``.
+        items: A vector per item, shape ``(num_items, d)``.
+    """
+    positives, negatives = F.embedding(torch.stack([batch.positives, batch.negatives]), items)
+    return F.embedding(batch.users, users), positives, negatives
 
 
 def bpr_loss(users: Tensor, positives: Tensor, negatives: Tensor) -> Tensor:

@@ -265,12 +265,14 @@ def sibling(table: Table) -> Table:
     return twin
 
 
-def sparse_csr(starts: Tensor, columns: Tensor, values: Tensor, size: tuple[int, int]) -> Tensor:
-    """Return a sparse CSR tensor with checked invariants, without torch's beta-state warning."""
+def sparse_csr(
+    starts: Tensor, columns: Tensor, values: Tensor, size: tuple[int, int], *, check: bool = True
+) -> Tensor:
+    """Return a sparse CSR tensor, its invariants checked, without torch's beta-state warning."""
     import warnings
 
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Sparse CSR tensor support is in beta state")
         return torch.sparse_csr_tensor(
-            starts, columns, values, size=size, check_invariants=True
+            starts, columns, values, size=size, check_invariants=check
         ).to(starts.device)

@@ -10,7 +10,7 @@ from urecjpq.data.catalogue import Features, Neighbours
 from urecjpq.errors import InputError
 from urecjpq.graphs import FREEDOM
 from urecjpq.graphs.freedom import keep_edges
-from urecjpq.graphs.propagation import blend
+from urecjpq.graphs.item_graphs import blend
 from urecjpq.sampling import Triples, TripleSampler
 from urecjpq.testing import tiny_catalogue
 

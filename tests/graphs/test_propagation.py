@@ -8,11 +8,11 @@ import scipy.sparse as sp
 import torch
 
 from urecjpq.data.catalogue import Neighbours
+from urecjpq.graphs.item_graphs import neighbour_matrix
 from urecjpq.graphs.propagation import (
     Graph,
     bipartite_graph,
     layer_mean,
-    neighbour_matrix,
     normalise_symmetrically,
 )
 

@@ -28,14 +28,35 @@ from pydantic import Field
 
 from urecjpq.graphs.backbone import Backbone as Backbone
 from urecjpq.graphs.backbone import BackboneSettings
+from urecjpq.graphs.bprmf import BPRMF as BPRMF
+from urecjpq.graphs.bprmf import BPRMFConfig as BPRMFConfig
+from urecjpq.graphs.dragon import DRAGON as DRAGON
+from urecjpq.graphs.dragon import DRAGONConfig as DRAGONConfig
+from urecjpq.graphs.dualgnn import DualGNN as DualGNN
+from urecjpq.graphs.dualgnn import DualGNNConfig as DualGNNConfig
 from urecjpq.graphs.freedom import FREEDOM as FREEDOM
 from urecjpq.graphs.freedom import FREEDOMConfig as FREEDOMConfig
+from urecjpq.graphs.grcn import GRCN as GRCN
+from urecjpq.graphs.grcn import GRCNConfig as GRCNConfig
+from urecjpq.graphs.lattice import LATTICE as LATTICE
+from urecjpq.graphs.lattice import LATTICEConfig as LATTICEConfig
 from urecjpq.graphs.lightgcn import LightGCN as LightGCN
 from urecjpq.graphs.lightgcn import LightGCNConfig as LightGCNConfig
+from urecjpq.graphs.mmgcn import MMGCN as MMGCN
+from urecjpq.graphs.mmgcn import MMGCNConfig as MMGCNConfig
+from urecjpq.graphs.vbpr import VBPR as VBPR
+from urecjpq.graphs.vbpr import VBPRConfig as VBPRConfig
 
 BackboneConfig = Annotated[
-    LightGCNConfig  #
-    | FREEDOMConfig,
+    LightGCNConfig
+    | BPRMFConfig
+    | VBPRConfig
+    | MMGCNConfig
+    | GRCNConfig
+    | DualGNNConfig
+    | LATTICEConfig
+    | FREEDOMConfig
+    | DRAGONConfig,
     Field(discriminator="name"),
 ]
 

@@ -1,6 +1,6 @@
 """What training, saving and the index ask of every backbone."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import ClassVar, Literal
 
 import numpy as np
@@ -8,11 +8,15 @@ from scipy.sparse import csr_matrix
 from torch import Tensor, nn
 
 from urecjpq.errors import require
+from urecjpq.graphs.features import by_modality
 from urecjpq.sampling import Triples
 from urecjpq.settings import Settings
 from urecjpq.tables import JPQEmbedding, Table
 
 JOINT = "joint"
+"""Name of the one preference table of a model that has one for all modalities."""
+Uses = tuple[Literal["features", "neighbours"], ...]
+Preferences = Literal["none", "joint", "each"]
 
 
 class Backbone(nn.Module):
@@ -27,9 +31,9 @@ class Backbone(nn.Module):
         InputError: A table has another number of rows than there are users or items.
     """
 
-    USES: ClassVar[tuple[Literal["features", "neighbours"], ...]] = ()
+    USES: ClassVar[Uses] = ()
     """What the constructor takes by keyword beside the tables, each a mapping by modality."""
-    PREFERENCES: ClassVar[Literal["none", "joint", "each"]] = "none"
+    PREFERENCES: ClassVar[Preferences] = "none"
     """User tables it takes as ``preference_tables``: one for all features, or one per modality."""
     VECTORS_NEED_FEATURES: ClassVar[bool] = False
     """Whether final vectors are made of features; a run folder then stores the vectors."""
@@ -46,6 +50,18 @@ class Backbone(nn.Module):
         self.user_table = user_table
         self.item_table = item_table
         self.num_users, self.num_items = interactions.shape
+
+    def _preferences(
+        self, tables: Mapping[str, Table], names: Iterable[str]
+    ) -> Mapping[str, Table]:
+        """Return given preference tables as one module, in the order of ``names``."""
+        names = list(names)
+        rule = f"preference_tables must be named {sorted(names)}"
+        require(tables.keys() == set(names), rule, sorted(tables))
+        for name in names:
+            rule = f"preference_tables[{name!r}] must have {self.num_users} rows, one per user"
+            require(tables[name].num_embeddings == self.num_users, rule, tables[name])
+        return by_modality({name: tables[name] for name in names})
 
     def start_epoch(self, rng: np.random.Generator) -> None:
         """Prepare an epoch, with all randomness from ``rng``; most models have nothing to do."""

@@ -19,17 +19,17 @@ from typing import ClassVar, Literal
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from pydantic import Field
 from scipy.sparse import csr_matrix
 from torch import Tensor
 
 from urecjpq.data.catalogue import Features, Neighbours
 from urecjpq.errors import require
-from urecjpq.graphs.backbone import Backbone, BackboneSettings
+from urecjpq.graphs.backbone import Backbone, BackboneSettings, Uses
 from urecjpq.graphs.features import FrozenProjection, by_modality, frozen_features
-from urecjpq.graphs.propagation import Graph, bipartite_graph, blend, layer_mean
-from urecjpq.losses import bpr_loss
+from urecjpq.graphs.item_graphs import blend
+from urecjpq.graphs.propagation import Graph, bipartite_graph, layer_mean
+from urecjpq.losses import bpr_loss, rows_of
 from urecjpq.sampling import Triples
 from urecjpq.tables import Table
 
@@ -53,7 +53,7 @@ class FREEDOM(Backbone):
         InputError: No neighbours, weights for other modalities, or a dropout out of range.
     """
 
-    USES: ClassVar[tuple[Literal["features", "neighbours"], ...]] = ("features", "neighbours")
+    USES: ClassVar[Uses] = ("features", "neighbours")
     TRAINING_ONLY: ClassVar[tuple[str, ...]] = ("projections.",)
 
     def __init__(
@@ -94,9 +94,8 @@ class FREEDOM(Backbone):
     def loss(self, batch: Triples) -> Tensor:
         """Return the BPR loss of a batch plus λ times that of the projected features. Scalar."""
         user_vectors, item_vectors = self._vectors(self.epoch_graph)
-        users = F.embedding(batch.users, user_vectors)
-        items = F.embedding(torch.stack([batch.positives, batch.negatives]), item_vectors)
-        loss = bpr_loss(users, *items)
+        users, positives, negatives = rows_of(batch, user_vectors, item_vectors)
+        loss = bpr_loss(users, positives, negatives)
         penalties = [p.loss(users, batch) for p in self.projections.values()]
         return loss + self.feature_weight * sum(penalties, start=loss.new_zeros(()))
 

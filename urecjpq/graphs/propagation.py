@@ -1,14 +1,10 @@
 """Sparse graphs and the one product that all graph backbones share."""
 
-from collections.abc import Mapping
-
 import numpy as np
 import scipy.sparse as sp
 import torch
 from torch import Tensor, nn
 
-from urecjpq.data.catalogue import Neighbours
-from urecjpq.errors import require
 from urecjpq.tables import sparse_csr
 
 
@@ -84,45 +80,20 @@ def bipartite_graph(interactions: sp.csr_matrix) -> Graph:
     return Graph(both, symmetric=True)
 
 
-def neighbour_matrix(neighbours: Neighbours) -> sp.csr_matrix:
-    """Return the neighbour lists as a directed graph in which the k edges of an item weigh 1/k.
-
-    Missing neighbours (id −1) are no edges, and the rest of the list shares the weight.
-    """
-    num_items = len(neighbours.item_ids)
-    known = neighbours.item_ids >= 0
-    counts = known.sum(axis=1)
-    starts = np.concatenate([[0], np.cumsum(counts)])
-    weights = np.repeat(1.0 / np.maximum(counts, 1), counts).astype(np.float32)
-    columns = neighbours.item_ids[known]
-    return sp.csr_matrix((weights, columns, starts), shape=(num_items, num_items))
-
-
-def blend(
-    neighbours: Mapping[str, Neighbours], weights: Mapping[str, float] | None, num_items: int
-) -> sp.csr_matrix:
-    """Return the weighted sum of the neighbour graphs. Shape ``(num_items, num_items)``.
+def mean_graph(interactions: sp.csr_matrix, *, self_loops: bool = False) -> Graph:
+    """Return the graph in which each user and each item takes the mean of what it is tied to.
 
     Args:
-        neighbours: Item graph of each modality, at least one.
-        weights: Share of each modality; equal shares if None.
-        num_items: Rows that each graph must have.
+        interactions: Shape ``(num_users, num_items)``.
+        self_loops: Whether each is tied to itself, too.
 
-    Raises:
-        InputError: No graph, a graph of other items, or weights for other modalities.
+    Returns:
+        ``D^-1 A`` or ``(D + I)^-1 (A + I)``, users first; rows without ties are zero.
     """
-    hint = "Compute them with urecjpq.graphs.neighbours.with_neighbours, or give the card some."
-    require(bool(neighbours), "neighbours must hold at least one modality", "none", hint)
-    for name, given in neighbours.items():
-        rows = len(given.item_ids)
-        require(rows == num_items, f"{name} neighbours must have {num_items} rows", rows)
-    weights = weights or {name: 1 / len(neighbours) for name in neighbours}
-    require(
-        weights.keys() == neighbours.keys(),
-        f"modality_weights must name the modalities {sorted(neighbours)}",
-        sorted(weights),
-    )
-    return sum(weights[name] * neighbour_matrix(neighbours[name]) for name in sorted(neighbours))
+    both = sp.bmat([[None, interactions], [interactions.T, None]], format="csr")
+    both = both + sp.eye_array(both.shape[0], dtype=np.float32) if self_loops else both
+    degrees = np.asarray(both.sum(axis=1)).ravel()
+    return Graph((sp.diags_array(1 / np.maximum(degrees, 1)) @ both).tocsr())
 
 
 def layer_mean(graph: Graph, vectors: Tensor, num_layers: int) -> Tensor:
