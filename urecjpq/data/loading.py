@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from urecjpq.data.cache import cache_folder
-from urecjpq.data.cards import CARD_FOLDERS, Card, Generator, load_card
+from urecjpq.data.cards import CARD_FOLDERS, Card, load_card
 from urecjpq.data.catalogue import Catalogue
 from urecjpq.data.features import read_features, read_neighbours
 from urecjpq.data.filters import drop_untrained_users, filter_k_core
@@ -23,6 +23,7 @@ from urecjpq.data.partitions import (
     require_trainable,
 )
 from urecjpq.data.recbole import read_recbole
+from urecjpq.data.sections import Generator
 from urecjpq.errors import InputError, require
 
 

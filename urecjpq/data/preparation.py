@@ -8,13 +8,14 @@ import numpy as np
 import pandas as pd
 
 from urecjpq.data.cache import cache_folder
-from urecjpq.data.cards import Card, Raw, load_card
+from urecjpq.data.cards import Card, load_card
 from urecjpq.data.catalogue import Catalogue, Interactions
 from urecjpq.data.download import check_download, download
 from urecjpq.data.filters import filter_k_core
 from urecjpq.data.loading import check_counts, load_catalogue, require_category
 from urecjpq.data.mmrec import write_mmrec
 from urecjpq.data.raw import EVENTS, ITEMS, BadLines, Events, ItemContent
+from urecjpq.data.sections import Raw
 from urecjpq.errors import InputError, require
 from urecjpq.files import read_json, sha256_of, write_json, written_whole
 
