@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from urecjpq.data.pictures import read_picture
@@ -13,9 +14,10 @@ from urecjpq.encoding.cards import EncoderCard
 from urecjpq.encoding.encoder import Adapter, TorchEncoder
 from urecjpq.encoding.libraries import import_library, quiet
 from urecjpq.encoding.weights import Weights
-from urecjpq.errors import require
+from urecjpq.errors import InputError, require
 from urecjpq.files import digest_of
 
+WEIGHTS = "open_clip_model.safetensors"
 CONFIG = "open_clip_config.json"
 PACKAGES = ("open_clip_torch", "torchvision", "torch", "pillow")
 
@@ -91,12 +93,16 @@ def _network(card: EncoderCard, weights: Weights) -> nn.Module:
     # Random values, of text and image towers alike, unless weights follow; no other seed moves.
     with torch.random.fork_rng(devices=[]), quiet():
         torch.manual_seed(weights.seed or 0)
-        network = library.create_model(
-            name, load_weights=False, pretrained_image=False, pretrained_text=False
-        )
-    if weights.folder is not None:
-        (file,) = weights.folder.glob(OPEN_CLIP_WEIGHTS)
-        library.load_checkpoint(network, str(file), strict=True)
+        try:
+            network = library.create_model(
+                name, load_weights=False, pretrained_image=False, pretrained_text=False
+            )
+            if weights.folder is not None:
+                (file,) = weights.folder.glob(WEIGHTS)
+                library.load_checkpoint(network, str(file), strict=True)
+        except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
+            message = f"weights of {card.name} must be a model of open_clip; got {weights.source}"
+            raise InputError(f"{message}: {error}.") from None
     return network
 
 
@@ -104,6 +110,5 @@ def _hash_random(card: EncoderCard, seed: int) -> str:
     return digest_of(_network(card, Weights("", seed=seed)).state_dict())
 
 
-OPEN_CLIP_WEIGHTS = "open_clip_model.safetensors"
-IMAGE = Adapter(OPEN_CLIP_WEIGHTS, PACKAGES, _open_image, _hash_random)
-TEXT = Adapter(OPEN_CLIP_WEIGHTS, PACKAGES, _open_text, _hash_random)
+IMAGE = Adapter(WEIGHTS, PACKAGES, _open_image, _hash_random)
+TEXT = Adapter(WEIGHTS, PACKAGES, _open_text, _hash_random)

@@ -1,18 +1,22 @@
 """Sentence encoders, CLIP and SigLIP through transformers."""
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+from safetensors import SafetensorError
 from torch import Tensor
 
 from urecjpq.data.pictures import read_picture
 from urecjpq.encoding.cards import EncoderCard
 from urecjpq.encoding.encoder import Adapter, TorchEncoder
-from urecjpq.encoding.libraries import import_library
+from urecjpq.encoding.libraries import import_library, quiet
 from urecjpq.encoding.weights import Weights
 from urecjpq.errors import InputError, require
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
 
 WEIGHTS = "model*.safetensors"
 PACKAGES = ("transformers", "tokenizers", "torch", "pillow")
@@ -30,7 +34,24 @@ class ImageEncoder(TorchEncoder):
 
     def read(self, content: str | Path) -> np.ndarray:
         """Return the pixels of a picture, shape ``(3, height, width)``."""
-        return self.processor(read_picture(content), return_tensors="np")["pixel_values"][0]
+        picture, settings = read_picture(content), {}
+        if self.processor.do_center_crop:
+            picture = self._cut_out(picture)
+            settings = {"do_resize": False, "do_center_crop": False}
+        return self.processor(picture, return_tensors="np", **settings)["pixel_values"][0]
+
+    def _cut_out(self, picture: "Image") -> "Image":
+        """Return the middle of a picture, resized, as CLIP's own code and open_clip cut it.
+
+        Where an odd number of pixels is cut, transformers begins one pixel earlier: measured, the
+        cosine to open_clip's features of a poster falls to 0.9976.
+        """
+        short, crop = self.processor.size["shortest_edge"], self.processor.crop_size
+        sides = [short * side // min(picture.size) for side in picture.size]
+        resized = picture.resize((sides[0], sides[1]), self.processor.resample)
+        left = round((sides[0] - crop["width"]) / 2)
+        top = round((sides[1] - crop["height"]) / 2)
+        return resized.crop((left, top, left + crop["width"], top + crop["height"]))
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Return the projected picture vectors."""
@@ -99,15 +120,16 @@ def _load(card: EncoderCard, weights: Weights) -> tuple[Any, Any]:
     library = import_library("transformers", "text", card.name)
     library.utils.logging.disable_progress_bar()
     try:
-        network, loaded = library.AutoModel.from_pretrained(
-            weights.folder,
-            local_files_only=True,
-            trust_remote_code=False,
-            use_safetensors=True,
-            dtype=torch.float32,
-            output_loading_info=True,
-        )
-    except (OSError, ValueError) as error:
+        with quiet():  # what it reports is checked below
+            network, loaded = library.AutoModel.from_pretrained(
+                weights.folder,
+                local_files_only=True,
+                trust_remote_code=False,
+                use_safetensors=True,
+                dtype=torch.float32,
+                output_loading_info=True,
+            )
+    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
         message = f"weights of {card.name} must be a model of transformers; got {weights.source}"
         raise InputError(f"{message}: {error}.") from None
     # A mean over tokens has no use for the pooler, which some sentence encoders lack.
