@@ -4,8 +4,8 @@
     python recipes/amazon_category.py amazon-2014-toys --generate 1000000  # made-up reviews instead
 
 Without either the files are fetched from the publisher. Every step is kept: the same command goes
-on where it was stopped. A million generated reviews take about a quarter of an hour on one core;
-test Recall@20 is then to reach 0.05, where a ranking by popularity has 0.006.
+on where it was stopped. A million generated reviews take twelve minutes on one core and 1.2 GB; test
+Recall@20 is then to reach 0.12, where a ranking by popularity has 0.014.
 """
 
 import argparse
