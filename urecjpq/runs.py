@@ -83,7 +83,8 @@ class Run:
     def vectors(self) -> tuple[Tensor, Tensor]:
         """Final user and item vectors, shapes ``(num_users, d)`` and ``(num_items, d)``."""
         with torch.no_grad():
-            return self.backbone.vectors()
+            users, items = self.backbone.vectors()
+        return users.detach(), items.detach()  # they may be the tables themselves
 
     @cached_property
     def index(self) -> TopKIndex:

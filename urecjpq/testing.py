@@ -21,11 +21,19 @@ def shared_data() -> Path:
     return folder
 
 
-def tiny_catalogue(num_users: int = 60, num_items: int = 40, seed: int = 0) -> "Catalogue":
+WIDTHS = {"image": 6, "text": 5, "audio": 7}
+
+
+def tiny_catalogue(
+    num_users: int = 60,
+    num_items: int = 40,
+    seed: int = 0,
+    modalities: tuple[str, ...] = ("image", "text"),
+) -> "Catalogue":
     """Return users of two tastes, with features and neighbours of both tastes; quick to train on.
 
     Ids and titles are awkward on purpose; item 3 has no picture and item 5 no neighbour in texts;
-    the last user and the last item occur in no interaction.
+    the last user and the last item occur in no interaction. Modalities are among `WIDTHS`.
     """
     import numpy as np
 
@@ -42,7 +50,7 @@ def tiny_catalogue(num_users: int = 60, num_items: int = 40, seed: int = 0) -> "
         partitions += [1, 2] + [0] * (len(chosen) - 2)
     values = {
         name: (rng.normal(size=(num_items, width)) + 2 * taste[:, None]).astype(np.float32)
-        for name, width in (("image", 6), ("text", 5))
+        for name, width in WIDTHS.items()
     }
     present = {name: np.ones(num_items, dtype=bool) for name in values}
     present["image"][3] = False
@@ -58,8 +66,8 @@ def tiny_catalogue(num_users: int = 60, num_items: int = 40, seed: int = 0) -> "
             np.array(items, dtype=np.int32),
             np.array(partitions, dtype=np.int8),
         ),
-        features={name: Features(values[name], present[name]) for name in values},
-        neighbours=neighbours,
+        features={name: Features(values[name], present[name]) for name in modalities},
+        neighbours={name: neighbours[name] for name in modalities},
         titles=np.array(
             [f'Item {i}, 5" \\ "é"' if i % 3 else "" for i in range(num_items)], object
         ),

@@ -60,7 +60,8 @@ class Backbone(nn.Module):
         require(tables.keys() == set(names), rule, sorted(tables))
         for name in names:
             rule = f"preference_tables[{name!r}] must have {self.num_users} rows, one per user"
-            require(tables[name].num_embeddings == self.num_users, rule, tables[name])
+            rows = tables[name].num_embeddings
+            require(rows == self.num_users, rule, rows)
         return by_modality({name: tables[name] for name in names})
 
     def start_epoch(self, rng: np.random.Generator) -> None:

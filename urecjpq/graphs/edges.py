@@ -84,13 +84,14 @@ class Edges(nn.Module):
     def transpose(self, weights: Tensor) -> Tensor:
         """Return its transpose."""
         starts, columns = self.transposed_starts, self.transposed_columns
-        return sparse_csr(
-            starts, columns, weights[self.order], (self.shape[1], self.shape[0]), check=False
-        )
+        shape = self.shape[1], self.shape[0]
+        return sparse_csr(starts, columns, weights[self.order], shape, check=False)
 
     def gather(self, left: Tensor, right: Tensor) -> Tensor:
         """Return `dot` without gradient."""
-        return (left[self.rows] * right[self.columns]).sum(-1)
+        # Rows gathered and multiplied take 60 times as long: 119,082 edges, d = 64, one thread.
+        zeros = self.matrix(left.new_zeros(len(self)))
+        return torch.sparse.sampled_addmm(zeros, left, right.T, beta=0).values()
 
 
 class _Product(torch.autograd.Function):

@@ -8,9 +8,9 @@
 where p_u has first been routed R times: p ← (p + Σ_i softmax_i(p · y_i) y_i) made length 1.
 
 Source: Wei et al., GRCN, ACM MM 2020 (arXiv:2111.02036). Differences: the trust w_s^m of a node
-in a modality is 1 + v^m · x_s, where the authors have a free number for each node and modality: nothing
-but the tables grows with users and items. In MMRec the routing passes messages to items only, so
-that preferences stay as they were; here they move as the paper says.
+in a modality is 1 + v^m · x_s, where the authors have a free number for each node and modality:
+nothing but the tables grows with users and items. In MMRec the routing passes messages to items
+only, so that preferences stay as they were; here they move as the paper says.
 
 An item without content in a modality is a zero there: users attend to it as to a product of zero,
 and it takes the mean of its users.
