@@ -64,6 +64,10 @@ def cut(handler):
     handler.send_data(length=len(DATA) // 3)
 
 
+def too_short(handler):
+    handler.send_data(length=1000, claimed=1000)
+
+
 def status(code, headers=None):
     return lambda handler: handler.answer(code, headers or {}, b"later")
 
@@ -171,6 +175,13 @@ def test_wrong_bytes_are_refused(server, tmp_path, known, message):
     with pytest.raises(InputError, match=message):
         fetch(server, tmp_path, **known)
     assert not (tmp_path / "sub" / "data.gz").exists()
+
+
+def test_a_server_that_claims_too_little_is_found_out(server, tmp_path):
+    server.faults = [too_short]
+    with pytest.raises(InputError, match="must have 5,120,000 bytes; got 1,000"):
+        fetch(server, tmp_path, num_bytes=len(DATA))
+    assert fetch(server, tmp_path, num_bytes=len(DATA)).read_bytes() == DATA
 
 
 def test_a_file_changed_since_its_first_use_is_refused(server, tmp_path):
