@@ -18,8 +18,8 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 app.add_typer(index_app, name="index")
-for command in (encoding_cli.encode, encoding_cli.encoders, encoding_cli.pictures):
-    app.command()(command)
+for command in ("encode", "encoders", "neighbours", "pictures"):
+    app.command()(getattr(encoding_cli, command))
 
 Card = Annotated[str, typer.Argument(help="Name of a data-set card, or the path of your own.")]
 Data = Annotated[Path | None, typer.Option(help="Folder with the files that the card names.")]

@@ -62,6 +62,26 @@ def pictures(card: Card, data: Data = None) -> None:
     _print({name: f"{count:,}" for name, count in fetch_card_pictures(card, data).items()})
 
 
+def neighbours(
+    card: Card,
+    out: Annotated[Path, typer.Option(help="HTML page to write.")],
+    data: Data = None,
+    encoder: Annotated[
+        list[str] | None, typer.Option(help="Encoder, or NAME=WEIGHTS; one per modality.")
+    ] = None,
+    run: Annotated[Path | None, typer.Option(help="Run whose item table is shown too.")] = None,
+    item: Annotated[list[str] | None, typer.Option(help="Raw id to show; repeatable.")] = None,
+    items: Annotated[int, typer.Option(help="How many to draw, without --item.")] = 12,
+    k: Annotated[int, typer.Option("-k", help="Neighbours of each.")] = 8,
+    seed: Annotated[int, typer.Option(help="Of the draw.")] = 0,
+) -> None:
+    """Write a page of items with their nearest by each modality, and by a run's trained table."""
+    from urecjpq.encoding_commands import show_neighbours
+
+    page = show_neighbours(card, out, data, encoder or [], run, item or [], items, k, seed)
+    typer.echo(f"Page: {page}")
+
+
 def _print(told: dict[str, str]) -> None:
     for name, value in told.items():
         typer.echo(f"{name:<24}{value}")

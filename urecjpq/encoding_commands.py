@@ -3,14 +3,24 @@
 import json
 import shutil
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from urecjpq.data import load_card, load_catalogue
 from urecjpq.data.item_pictures import fetch_item_pictures
 from urecjpq.data.loading import data_folder
-from urecjpq.encoding import Encoded, Work, encode_items, list_encoders, load_encoder
+from urecjpq.encoding import (
+    Encoded,
+    Work,
+    encode_catalogue,
+    encode_items,
+    list_encoders,
+    load_encoder,
+)
 from urecjpq.encoding.store import MANIFEST, MISSING, PRESENT, VALUES
 from urecjpq.errors import require
+from urecjpq.neighbour_page import write_neighbour_page
+from urecjpq.runs import load_run
 
 
 def encode_card(
@@ -91,3 +101,20 @@ def fetch_card_pictures(card_name: str, data: Path | None) -> dict[str, int]:
     require(card.files.items is not None, f"{card.name} must have a table of items", "none")
     items = data_folder(card, data) / str(card.files.items)
     return fetch_item_pictures(items, card.columns.item_id)
+
+
+def show_neighbours(
+    card: str,
+    out: Path,
+    data: Path | None,
+    encoders: Sequence[str],
+    run: Path | None,
+    items: Sequence[str],
+    num_items: int,
+    k: int,
+    seed: int,
+) -> Path:
+    """Write the page of items and their neighbours; returns its path."""
+    catalogue = encode_catalogue(load_catalogue(card, data), encoders)
+    loaded = None if run is None else load_run(run)
+    return write_neighbour_page(catalogue, out, loaded, items, num_items, k, seed)

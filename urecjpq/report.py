@@ -57,6 +57,19 @@ def _check_pictures(extras: Sequence[dict[str, Any]]) -> None:
 
 
 def _render(comparison: Comparison, extras: Sequence[dict[str, Any]]) -> str:
+    return render_template(
+        "report.html",
+        comparison=comparison,
+        title=_title(comparison),
+        groups=_groups(comparison),
+        plots=_plots(comparison),
+        extras=extras,
+        version=importlib.metadata.version("urecjpq"),
+    )
+
+
+def render_template(name: str, **content: Any) -> str:
+    """Return a page of ``templates/`` with its content; texts are escaped."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     loader = FileSystemLoader(Path(__file__).parent / "templates")
@@ -67,14 +80,7 @@ def _render(comparison: Comparison, extras: Sequence[dict[str, Any]]) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    return environment.get_template("report.html").render(
-        comparison=comparison,
-        title=_title(comparison),
-        groups=_groups(comparison),
-        plots=_plots(comparison),
-        extras=extras,
-        version=importlib.metadata.version("urecjpq"),
-    )
+    return environment.get_template(name).render(content)
 
 
 def _title(comparison: Comparison) -> str:
