@@ -11,9 +11,10 @@ import pytest
 import torch
 
 from urecjpq import describe, load_run, run_experiment
+from urecjpq.build import build_backbone, empty_table
 from urecjpq.errors import InputError
 from urecjpq.evaluation import evaluate, rank_items
-from urecjpq.files import sha256_of
+from urecjpq.files import read_tensors, sha256_of
 from urecjpq.manifest import is_finished, verify_run, write_manifest
 from urecjpq.testing import tiny_catalogue
 
@@ -35,7 +36,7 @@ TABLES = {
     "jpq": {"kind": "jpq", "strategy": "kmeans", "start": "factors", **SIZES},
     "jpq float16": {"kind": "jpq", "strategy": "svd", "centroid_dtype": "float16", **SIZES},
 }
-every_run = pytest.mark.parametrize("backbone", ["lightgcn", "freedom"])
+every_run = pytest.mark.parametrize("backbone", ["lightgcn", "freedom", "vbpr"])
 
 
 @pytest.fixture(scope="module")
@@ -87,7 +88,7 @@ def test_a_loaded_run_gives_the_metrics_that_were_saved(backbone, table, trained
 def test_loading_twice_gives_the_same_scores(backbone, trained):
     one, other = (load_run(str(trained(backbone, "jpq"))) for _ in range(2))
     assert torch.equal(one.vectors[0] @ one.vectors[1].T, other.vectors[0] @ other.vectors[1].T)
-    assert not one.backbone.training
+    assert backbone == "vbpr" or not one.backbone.training
 
 
 def test_ids_titles_and_pairs_come_back(trained, catalogue):
@@ -119,6 +120,43 @@ def test_checkpoint_bytes_are_those_on_disk(table, trained):
     assert sizes["checkpoint_bytes"] == sum(parts)
     assert sizes["model_file_bytes"] == parts[0]
     assert sizes["graph_file_bytes"] == (folder / "graph.safetensors").stat().st_size
+
+
+def test_preference_tables_count_as_the_users(trained):
+    folder = trained("vbpr", "jpq")
+    sizes = json.loads((folder / "metrics.json").read_text())["sizes"]
+    centroids = 8 * 8
+    assert sizes["user_table_bytes"] == 60 * 4 + 2 * 4 * centroids  # the codes are shared
+    assert sizes["table_parameters"] == 3 * centroids
+    projections = (6 + 1) * 8 + (5 + 1) * 8
+    assert sizes["trainable_parameters"] == 3 * centroids + projections
+    stored = (folder / "vectors.safetensors").stat().st_size
+    assert sizes["vectors_file_bytes"] == stored > (60 + 40) * 16 * 4
+    assert sizes["checkpoint_bytes"] < stored
+
+
+def test_stored_vectors_are_those_of_the_model_with_its_features(trained, catalogue):
+    folder = trained("vbpr", "jpq")
+    run = load_run(folder)
+    train = catalogue.matrix("train")
+    tables = tuple(empty_table(run.config.tables, count) for count in train.shape)
+    given = (catalogue.neighbours, catalogue.features, 0)
+    model = build_backbone(run.config.backbone, tables, train, *given)
+    for name in ("model.safetensors", "codes.safetensors"):
+        missing, unknown = model.load_state_dict(read_tensors(folder / name)[0], strict=False)
+        assert not unknown
+    for one, other in zip(run.vectors, model.vectors(), strict=True):
+        assert torch.equal(one, other)
+
+
+def test_lost_vectors_are_refused(trained, tmp_path):
+    folder = shutil.copytree(trained("vbpr", "jpq"), tmp_path / "run")
+    (folder / "vectors.safetensors").unlink()
+    with pytest.raises(InputError, match="vectors.safetensors must be there; got no such file"):
+        load_run(folder)
+    write_manifest(folder)
+    with pytest.raises(InputError, match="vectors.safetensors must be a file; got nothing there"):
+        load_run(folder)
 
 
 def test_recommendations_are_the_best_of_what_is_left(trained, catalogue):
@@ -198,8 +236,9 @@ def test_an_unknown_user_is_refused(trained):
 def test_every_file_is_in_the_manifest(backbone, trained):
     folder = trained(backbone, "jpq")
     manifest = json.loads((folder / "manifest.json").read_text())
-    assert tuple(manifest["files"]) == FILES
-    assert sorted(path.name for path in folder.iterdir()) == sorted([*FILES, "manifest.json"])
+    files = [*FILES, "vectors.safetensors"] if backbone == "vbpr" else FILES
+    assert list(manifest["files"]) == list(files)
+    assert sorted(path.name for path in folder.iterdir()) == sorted([*files, "manifest.json"])
     for name, expected in manifest["files"].items():
         assert expected == {
             "bytes": (folder / name).stat().st_size,

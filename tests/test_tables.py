@@ -1,10 +1,14 @@
 """Refusals, starting values and what is stored of the tables; the rest is in contracts/."""
 
+import copy
+
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from urecjpq import InputError, JPQEmbedding, QuotientRemainderEmbedding
+from urecjpq.tables import sibling
 
 CODES = np.arange(40).reshape(10, 4) % 8
 
@@ -98,3 +102,42 @@ def test_quotient_and_remainder_store_nothing_per_row():
 def test_the_table_says_its_sizes():
     expected = "JPQEmbedding(11, 16, code_length=4, codebook_size=8)"
     assert repr(JPQEmbedding(CODES, 16, 8, special_tokens=1)) == expected
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        nn.Embedding(30, 8),
+        QuotientRemainderEmbedding(30, 8, scramble=True),
+        JPQEmbedding(np.random.default_rng(0).integers(5, size=(30, 4)), 8, codebook_size=5),
+    ],
+    ids=["full", "quotient_remainder", "jpq"],
+)
+def test_a_sibling_has_the_same_codes_and_other_values(table):
+    twin = sibling(table)
+    assert twin.weight.shape == table.weight.shape
+    assert not torch.equal(twin.weight, table.weight)
+    # As long in the root mean square, up to what 30 rows vary.
+    ratio = (twin.weight.square().mean() / table.weight.square().mean()).detach()
+    assert 0.6 < ratio.item() < 1.6
+    assert "codes" not in twin.state_dict()
+    if isinstance(table, JPQEmbedding):
+        assert isinstance(twin, JPQEmbedding)
+        assert twin.codes is table.codes
+
+
+def test_siblings_change_their_codes_together():
+    table = JPQEmbedding(np.zeros((3, 2)), 4, codebook_size=2)
+    twin = sibling(table)
+    assert torch.equal(twin.weight[0], twin.weight[2])
+    loss = twin.weight[2].sum()
+    loss.backward()
+    state = table.state_dict()
+    state["codes"] = torch.tensor([[0, 0], [0, 1], [1, 1]], dtype=torch.uint8)
+    table.load_state_dict(state)
+    assert not torch.equal(twin.weight[0], twin.weight[2])
+    twin.zero_grad()
+    twin.weight[2].sum().backward()
+    assert twin.centroids.grad[:, 0].abs().sum() == 0  # row 2 now reads the second centroids
+    pair = copy.deepcopy(nn.ModuleList([table, twin]))
+    assert pair[0].codes is pair[1].codes
