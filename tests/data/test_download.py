@@ -1,5 +1,6 @@
 """Downloads from a local server that misbehaves on purpose."""
 
+import gzip
 import hashlib
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -9,7 +10,7 @@ import pytest
 from urecjpq.data.download import check_download, download
 from urecjpq.errors import InputError
 
-DATA = bytes(range(256)) * 20_000
+DATA = b"\x1f\x8b" + bytes(range(256)) * 20_000
 SUM = hashlib.sha256(DATA).hexdigest()
 
 
@@ -21,6 +22,7 @@ class Server(ThreadingHTTPServer):
     def __init__(self):
         super().__init__(("127.0.0.1", 0), Handler)
         self.faults, self.asked, self.ranges = [], [], True
+        self.data, self.tag = DATA, None
 
     def url(self, path="/data.gz"):
         return f"http://127.0.0.1:{self.server_port}{path}"
@@ -40,14 +42,19 @@ class Handler(BaseHTTPRequestHandler):
             return self.answer(302, {"Location": "/data.gz"}, b"")
         self.send_data()
 
-    def send_data(self, length=None, claimed=None):
-        wanted = self.headers.get("Range")
-        start = int(wanted[6:-1]) if wanted and self.server.ranges else 0
-        if start >= len(DATA):
-            return self.answer(416, {"Content-Range": f"bytes */{len(DATA)}"}, b"")
-        body = DATA[start:]
-        status = 206 if start else 200
-        self.answer(status, {"Content-Length": str(claimed or len(body))}, body[:length])
+    def send_data(self, length=None, claimed=None, headers=None):
+        data, tag = self.server.data, self.server.tag
+        wanted, same = self.headers.get("Range"), self.headers.get("If-Range") in (None, tag)
+        start = int(wanted[6:-1]) if wanted and same and self.server.ranges else 0
+        if start >= len(data):
+            return self.answer(416, {"Content-Range": f"bytes */{len(data)}"}, b"")
+        body = data[start:]
+        sent = {"Content-Length": str(claimed or len(body))} | (headers or {})
+        if start:
+            sent["Content-Range"] = f"bytes {start}-{len(data) - 1}/{len(data)}"
+        if tag:
+            sent["ETag"] = tag
+        self.answer(206 if start else 200, sent, body[:length])
 
     def answer(self, status, headers, body):
         self.send_response(status)
@@ -66,6 +73,10 @@ def cut(handler):
 
 def too_short(handler):
     handler.send_data(length=1000, claimed=1000)
+
+
+def cut_at_once(handler):
+    handler.send_data(length=0)
 
 
 def status(code, headers=None):
@@ -134,21 +145,96 @@ def test_a_part_file_longer_than_the_file_is_begun_again(server, tmp_path):
     assert fetch(server, tmp_path).read_bytes() == DATA
 
 
-@pytest.mark.parametrize("headers", [{}, {"Retry-After": "0"}])
-def test_a_busy_server_is_asked_again(server, tmp_path, headers):
+LONG_AGO = "Wed, 21 Oct 2015 07:28:00 GMT"
+
+
+@pytest.mark.parametrize("after", ["", "0", LONG_AGO, "soon", "Wed, 99 Foo"])
+def test_a_busy_server_is_asked_again(server, tmp_path, after):
+    headers = {"Retry-After": after} if after else {}
     server.faults = [status(429, headers), status(503, headers)]
     assert fetch(server, tmp_path).read_bytes() == DATA
     assert len(server.asked) == 3
 
 
 def test_giving_up_keeps_what_came(server, tmp_path):
-    server.faults = [cut] * 3
-    with pytest.raises(InputError, match=r"must send the whole file; got .* after 2 attempts"):
+    server.faults = [cut, cut_at_once, cut_at_once]
+    with pytest.raises(InputError, match=r"must send the whole file; got .*, 2 times in a row"):
         fetch(server, tmp_path, retries=1)
     assert not (tmp_path / "sub" / "data.gz").exists()
     assert 0 < (tmp_path / "sub" / "data.gz.part").stat().st_size < len(DATA)
-    server.faults = []
     assert fetch(server, tmp_path).read_bytes() == DATA
+    assert server.asked[-1].startswith("bytes=")
+
+
+def test_cuts_do_not_count_while_bytes_come(server, tmp_path):
+    server.faults = [cut, cut_at_once] * 5
+    assert fetch(server, tmp_path, retries=1).read_bytes() == DATA
+
+
+@pytest.mark.parametrize("tag", ['"one"', 'W/"weak"', None])
+def test_a_file_that_changed_during_a_cut_is_begun_again(server, tmp_path, tag):
+    server.faults, server.tag = [cut, cut_at_once, cut_at_once], tag
+    with pytest.raises(InputError, match="must send the whole file"):
+        fetch(server, tmp_path, retries=1)
+    server.data = b"\x1f\x8b" + bytes(len(DATA) - 2)
+    server.tag = tag and tag.replace("one", "two").replace("weak", "two")
+    found = fetch(server, tmp_path).read_bytes()
+    # Without a strong ETag or a date nobody can tell; the sum or the archive's own check must.
+    assert (found == server.data) == (tag == '"one"')
+    assert sorted(p.name for p in (tmp_path / "sub").iterdir()) == [
+        "data.gz",
+        "data.gz.lock",
+        "data.gz.sha256",
+    ]
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"Content-Range": "bytes 7-9/10"}, {"ETag": '"another"'}, {"Content-Range": ""}]
+)
+def test_a_part_that_does_not_follow_is_not_appended(server, tmp_path, wrong):
+    def misplaced(handler):
+        handler.answer(206, {"ETag": '"one"', **follows(handler), **wrong}, b"no")
+
+    server.faults, server.tag = [cut, misplaced], '"one"'
+    assert fetch(server, tmp_path).read_bytes() == DATA
+    assert len(server.asked) == 3 and server.asked[2] is None
+
+
+def follows(handler):
+    return {"Content-Range": f"bytes {handler.headers['Range'][6:]}{len(DATA) - 1}/{len(DATA)}"}
+
+
+@pytest.mark.parametrize("claimed", [len(DATA) + 1, "many"])
+def test_a_wrong_length_does_no_harm(server, tmp_path, claimed):
+    server.faults = [lambda handler: handler.send_data(claimed=claimed)]
+    assert fetch(server, tmp_path).read_bytes() == DATA
+
+
+def test_a_gz_file_called_an_encoding_stays_packed(server, tmp_path):
+    packed = server.data = gzip.compress(b"x" * 1000)
+    server.faults = [lambda handler: handler.send_data(headers={"Content-Encoding": "gzip"})]
+    assert fetch(server, tmp_path).read_bytes() == packed
+
+
+def test_an_excuse_with_status_200_is_no_archive(server, tmp_path):
+    server.faults = [status(200)]
+    with pytest.raises(InputError, match="must be a .gz file; got one that begins with b'la'"):
+        fetch(server, tmp_path)
+    assert fetch(server, tmp_path).read_bytes() == DATA
+
+
+@pytest.mark.parametrize("place", ["file:///etc/passwd", "/elsewhere", "http://["])
+def test_redirects_to_nowhere_are_refused_at_once(server, tmp_path, place):
+    server.faults = [status(302, {"Location": place})] * 50
+    with pytest.raises(InputError, match="must lead to a file; got"):
+        fetch(server, tmp_path)
+
+
+def test_long_waits_are_told(server, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("time.sleep", lambda seconds: None)
+    server.faults = [status(429, {"Retry-After": "120"})]
+    fetch(server, tmp_path)
+    assert "status 429; trying again in 120 s" in capsys.readouterr().err
 
 
 def test_a_refusal_is_not_asked_again(server, tmp_path):
@@ -179,7 +265,7 @@ def test_wrong_bytes_are_refused(server, tmp_path, known, message):
 
 def test_a_server_that_claims_too_little_is_found_out(server, tmp_path):
     server.faults = [too_short]
-    with pytest.raises(InputError, match="must have 5,120,000 bytes; got 1,000"):
+    with pytest.raises(InputError, match=f"must have {len(DATA):,} bytes; got 1,000"):
         fetch(server, tmp_path, num_bytes=len(DATA))
     assert fetch(server, tmp_path, num_bytes=len(DATA)).read_bytes() == DATA
 
@@ -187,7 +273,7 @@ def test_a_server_that_claims_too_little_is_found_out(server, tmp_path):
 def test_a_file_changed_since_its_first_use_is_refused(server, tmp_path):
     path = fetch(server, tmp_path)
     path.write_bytes(DATA[:-1] + b"x")
-    with pytest.raises(InputError, match=f"data.gz must have the sha256 {SUM}"):
+    with pytest.raises(InputError, match=f"sha256 of its first use, {SUM}"):
         fetch(server, tmp_path)
 
 
