@@ -166,6 +166,14 @@ def test_other_neighbours_than_the_configuration_names_are_refused(catalogue, tm
     assert not (tmp_path / "run").exists()
 
 
+def test_content_that_a_backbone_does_not_use_is_no_part_of_its_configuration(catalogue):
+    bare = replace(catalogue, neighbours={}, features={})
+    graph = {"backbone": {"name": "lightgcn"}}
+    assert choose(bare, **graph) == choose(catalogue, **graph)
+    names = choose(catalogue, backbone={"name": "freedom"}).catalogue.content
+    assert {name.split(".")[0] for name in names} == {"features", "neighbours"}
+
+
 def test_another_catalogue_than_the_configuration_names_is_refused(catalogue, tmp_path):
     other = tiny_catalogue(seed=1)
     with pytest.raises(InputError, match="catalogue must be the one that the configuration names"):
@@ -233,7 +241,7 @@ def test_tables_that_make_no_sense_are_refused(choices, message):
         (lambda c: {k: v for k, v in c.items() if k != "seed"}, "here: seed: Field required"),
         (lambda c: c | {"seed": -1}, r"here: seed: .* greater than or equal to 0; got -1\."),
         (lambda c: c | {"seed": "0.5"}, "here: seed: .*; got '0.5'"),
-        (lambda c: c | {"backbone": {"name": "mf"}}, "here: backbone: .*'lightgcn', 'freedom'"),
+        (lambda c: c | {"backbone": {"name": "mf"}}, "here: backbone: .*'lightgcn', .*'freedom'"),
         (lambda c: c | {"tables": {"kind": "jpq"}}, "here: tables: strategy must be given"),
         (lambda c: c | {"schema": SCHEMA + 1}, rf"here: schema: .*; got {SCHEMA + 1}\."),
         (lambda c: [c], "here: all of it: "),

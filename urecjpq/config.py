@@ -81,7 +81,7 @@ class CatalogueReference(Settings):
 
     Args:
         digest: Sha256 of ids, pairs and partitions.
-        content: Sha256 of the features and neighbours that the run was given, by modality.
+        content: Sha256 of the features and neighbours that the backbone uses, by modality.
     """
 
     name: str

@@ -17,17 +17,21 @@ CHECKPOINT = "checkpoint.safetensors"
 
 def describe(catalogue: Catalogue, **choices) -> RunConfig:
     """Return the configuration of a run on ``catalogue``; ``choices`` are fields of `RunConfig`."""
-    return RunConfig(
-        version=importlib.metadata.version("urecjpq"),
-        catalogue=_refer_to(catalogue),
-        **choices,
-    )
-
-
-def _refer_to(catalogue: Catalogue) -> CatalogueReference:
-    return CatalogueReference(
+    everything = CatalogueReference(
         name=catalogue.name, digest=catalogue.digest, content=catalogue.content_digests
     )
+    version = importlib.metadata.version("urecjpq")
+    config = RunConfig(version=version, catalogue=everything, **choices)
+    content = _used_content(catalogue, config)
+    used = everything.model_copy(update={"content": content})
+    return config.model_copy(update={"catalogue": used})
+
+
+def _used_content(catalogue: Catalogue, config: RunConfig) -> dict[str, str]:
+    """Return the digests of what the backbone looks at: other content cannot change its run."""
+    uses = config.backbone.MODEL.USES
+    content = catalogue.content_digests
+    return {name: digest for name, digest in content.items() if name.split(".")[0] in uses}
 
 
 def run_experiment(
@@ -63,7 +67,7 @@ def run_experiment(
         f"instead of {config.catalogue.name} {config.catalogue.digest[:12]}…",
         "Describe the run with this catalogue.",
     )
-    content = catalogue.content_digests
+    content = _used_content(catalogue, config)
     changed = {name for name, _ in set(content.items()) ^ set(config.catalogue.content.items())}
     require(
         not changed,
