@@ -54,14 +54,17 @@ def prepare_card(
     card: str, out: Path | None, given: Path | None, skip_bad: bool
 ) -> dict[str, object]:
     """Make a catalogue from raw files; returns where it lies and what is in it, by name."""
-    from urecjpq.data.preparation import MANIFEST, prepare, prepared_folder
+    from urecjpq.data.preparation import prepare
+    from urecjpq.data.prepared import BAD_LINES, MANIFEST, prepared_folder
 
     catalogue = prepare(card, out, given, skip_bad)
     folder = out or prepared_folder(catalogue.name)
     manifest = read_json(folder / MANIFEST)
     counts = manifest["counts"] | catalogue.counts()
     shown: dict[str, object] = {k.replace("_", " "): f"{n:,}" for k, n in counts.items()}
-    return shown | {"bad lines left out": manifest["bad_lines"], "folder": folder}
+    bad = manifest["bad_lines"]
+    listed = {"listed in": folder / BAD_LINES} if bad else {}
+    return shown | {"bad lines left out": bad} | listed | {"folder": folder}
 
 
 def _described(catalogue: Catalogue, choices: dict[str, Any]) -> RunConfig:

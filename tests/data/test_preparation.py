@@ -3,13 +3,15 @@
 import gzip
 import json
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 
 from urecjpq.commands import prepare_card
 from urecjpq.data import load_card, load_catalogue, read_mmrec, write_mmrec
-from urecjpq.data.preparation import BAD_LINES, MANIFEST, is_prepared, prepare, to_catalogue
+from urecjpq.data.preparation import prepare, to_catalogue
+from urecjpq.data.prepared import BAD_LINES, MANIFEST, is_prepared
 from urecjpq.data.raw import EVENTS, BadLines
 from urecjpq.errors import InputError
 from urecjpq.testing_raw import write_amazon_2014
@@ -45,7 +47,7 @@ def test_a_category_goes_from_raw_files_to_a_catalogue(raw, tmp_path):
 
 def test_the_result_is_loaded_by_name_and_made_once(raw, tmp_path, monkeypatch):
     monkeypatch.setenv("URECJPQ_HOME", str(tmp_path))
-    with pytest.raises(InputError, match=f"Make them: urecjpq prepare {NAME}"):
+    with pytest.raises(InputError, match=f"Make it: urecjpq prepare {NAME}, or"):
         load_catalogue(NAME)
     made = prepare(NAME, given=raw)
     again = prepare(NAME, given=tmp_path / "not there")
@@ -62,6 +64,32 @@ def test_a_changed_result_is_made_again(raw, tmp_path):
     assert is_prepared(load_card(NAME), tmp_path)
 
 
+@pytest.mark.parametrize("manifest", ["", "[]", "{}", '{"files": 3}', '{"files": {"no": ""}}'])
+def test_a_damaged_manifest_means_to_begin_again(tmp_path, manifest):
+    (tmp_path / MANIFEST).write_text(manifest)
+    assert not is_prepared(load_card(NAME), tmp_path)
+
+
+@pytest.mark.parametrize("step", ["write_mmrec", "write_items", "write_json"])
+def test_what_was_interrupted_is_not_loaded_but_begun_again(raw, tmp_path, monkeypatch, step):
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(f"urecjpq.data.preparation.{step}", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            prepare(NAME, tmp_path / "out", raw)
+    with pytest.raises(InputError, match="must be prepared; got no .*prepared.json"):
+        load_catalogue(NAME, tmp_path / "out")
+    assert prepare(NAME, tmp_path / "out", raw).num_items > 100
+
+
+def test_two_at_a_time_take_turns(raw, tmp_path):
+    with ThreadPoolExecutor() as pool:
+        made = list(pool.map(lambda _: prepare(NAME, tmp_path, raw).digest, range(3)))
+    assert len(set(made)) == 1
+
+
 def test_bad_lines_stop_it_or_are_listed(raw, tmp_path):
     files = copy(raw, tmp_path)
     path = files / f"reviews_{CATEGORY}_5.json.gz"
@@ -74,6 +102,8 @@ def test_bad_lines_stop_it_or_are_listed(raw, tmp_path):
     assert skipped.digest == prepare(NAME, tmp_path / "other", raw).digest
     assert json.loads((tmp_path / "out" / MANIFEST).read_text())["bad_lines"] == 1
     assert ":8 must be JSON" in (tmp_path / "out" / BAD_LINES).read_text()
+    shown = prepare_card(NAME, tmp_path / "out", files, True)
+    assert shown["bad lines left out"] == 1 and shown["listed in"] == tmp_path / "out" / BAD_LINES
 
 
 def test_missing_and_wrong_files_are_named(raw, tmp_path):
@@ -129,18 +159,37 @@ def test_repeats_keep_the_first_in_time_or_all(tmp_path):
     assert len(to_catalogue(events, "x", "keep").interactions) == 5
 
 
-def test_repeated_visits_survive_the_way_to_disk(tmp_path):
+VISITS = (
+    'name = "visits"\ntitle = "V"\nreader = "raw"\nlicence = ""\ncitation = ""\nsource = ""\n'
+    '[raw]\nevents = "gowalla"\nrepeats = "keep"\n'
+    '[raw.files]\ncheck_ins = { url = "http://x/visits.txt" }\n'
+    '[partition]\nmethod = "leave_one_out"\n'
+)
+
+
+def write_visits(tmp_path):
     line = "{user}\t2010-10-{day:02}T00:00:00Z\t1\t2\t{place}\n"
     visits = [(user, day, (user + day) % 3) for user in range(4) for day in range(1, 9)]
     text = "".join(line.format(user=u, day=d, place=p) for u, d, p in visits)
-    card = (
-        'name = "visits"\ntitle = "V"\nreader = "raw"\nlicence = ""\ncitation = ""\nsource = ""\n'
-        '[raw]\nevents = "gowalla"\nrepeats = "keep"\n'
-        '[raw.files]\ncheck_ins = { url = "http://x/visits.txt" }\n'
-        '[partition]\nmethod = "leave_one_out"\n'
-    )
-    (tmp_path / "visits.toml").write_text(card)
+    (tmp_path / "visits.toml").write_text(VISITS)
     (tmp_path / "visits.txt").write_text(text)
+
+
+def test_a_card_of_ones_own_is_prepared_and_loaded_by_its_path(tmp_path, monkeypatch):
+    monkeypatch.setenv("URECJPQ_HOME", str(tmp_path / "cache"))
+    write_visits(tmp_path)
+    card = tmp_path / "visits.toml"
+    with pytest.raises(InputError, match=f"Make it: urecjpq prepare {card}, or"):
+        load_catalogue(card)
+    made = prepare(card, given=tmp_path)
+    assert load_catalogue(card).digest == made.digest
+    card.write_text(VISITS + "[filter]\nk_users = 9\n")
+    with pytest.raises(InputError, match=f"as it is now; .* again: urecjpq prepare {card}"):
+        load_catalogue(card)
+
+
+def test_repeated_visits_survive_the_way_to_disk(tmp_path):
+    write_visits(tmp_path)
     made = prepare(tmp_path / "visits.toml", tmp_path / "out", tmp_path)
     assert made.counts() | {"interactions": 32, "test": 4} == made.counts()
     assert load_catalogue(tmp_path / "visits.toml", tmp_path / "out").digest == made.digest
@@ -157,11 +206,7 @@ def test_repeated_visits_survive_the_way_to_disk(tmp_path):
     ],
 )
 def test_wrong_raw_cards_are_refused(tmp_path, old, new, message):
-    good = (
-        'name = "visits"\ntitle = "V"\nreader = "raw"\nlicence = ""\ncitation = ""\nsource = ""\n'
-        '[raw]\nevents = "gowalla"\n[raw.files]\ncheck_ins = { url = "http://x/visits.txt" }\n'
-        '[partition]\nmethod = "leave_one_out"\n'
-    )
-    (tmp_path / "visits.toml").write_text(good.replace(old, new))
+    assert old in VISITS
+    (tmp_path / "visits.toml").write_text(VISITS.replace(old, new))
     with pytest.raises(InputError, match=message):
         load_card(tmp_path / "visits.toml")

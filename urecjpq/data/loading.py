@@ -22,6 +22,7 @@ from urecjpq.data.partitions import (
     partition_random_per_user,
     require_trainable,
 )
+from urecjpq.data.prepared import prepared_folder, require_prepared
 from urecjpq.data.recbole import read_recbole
 from urecjpq.data.sections import Generator
 from urecjpq.errors import InputError, require
@@ -33,8 +34,8 @@ def load_catalogue(name_or_path: str | Path, data: Path | str | None = None) -> 
     Args:
         name_or_path: A card, as for `load_card`.
         data: Folder with the card's files. None for the folder of a card given by path, for
-            ``<cache>/datasets/<name>`` of a known card, and for a generated data set a folder in
-            the cache, filled on first use.
+            ``<cache>/datasets/<name>`` of a known card or one with raw files, and for a generated
+            data set a folder in the cache, filled on first use.
 
     Raises:
         InputError: A file is missing, has another sha256 or breaks a rule of its reader, the
@@ -95,7 +96,7 @@ def data_folder(card: Card, data: Path | None) -> Path:
     if data is not None:
         return data
     shipped = card.path.parent in CARD_FOLDERS
-    return cache_folder() / "datasets" / card.name if shipped else card.path.parent
+    return prepared_folder(card.name) if shipped or card.raw is not None else card.path.parent
 
 
 def _generated(name: str, generator: Generator, data: Path | None) -> Path:
@@ -125,13 +126,15 @@ def _generated(name: str, generator: Generator, data: Path | None) -> Path:
 
 
 def _check_files(card: Card, folder: Path) -> None:
+    if card.raw is not None:
+        require_prepared(card, folder)
     for file in card.data_files:
         path = folder / file
         require(
             path.is_file(),
             f"the data set {card.name} must have its files in one folder",
             f"no {path}",
-            _how_to_get(card),
+            f"Get them from {card.source} and name the folder: --data FOLDER.",
         )
         if file in card.sha256:
             with path.open("rb") as stream:
@@ -142,12 +145,6 @@ def _check_files(card: Card, folder: Path) -> None:
                 found,
                 "Get the file again, or correct the card if it is meant to differ.",
             )
-
-
-def _how_to_get(card: Card) -> str:
-    if card.raw is not None:
-        return f"Make them: urecjpq prepare {card.name}, or name their folder: --data FOLDER."
-    return f"Get them from {card.source} and name the folder: --data FOLDER."
 
 
 def _with_features(catalogue: Catalogue, card: Card, folder: Path) -> Catalogue:

@@ -12,6 +12,7 @@ from urecjpq.data.catalogue import Catalogue
 from urecjpq.data.columns import Column, Table
 from urecjpq.data.delimited import read_delimited
 from urecjpq.errors import require
+from urecjpq.files import written_whole
 
 REQUIRED = ("userID", "itemID")
 OPTIONAL = ("rating", "timestamp", "x_label")
@@ -120,4 +121,5 @@ def _write(path: Path, columns: dict[str, np.ndarray]) -> None:
         sep="\t", index=False, lineterminator="\n", quoting=csv.QUOTE_NONE
     )
     data = text.encode()
-    path.write_bytes(gzip.compress(data, mtime=0) if path.suffix == ".gz" else data)
+    with written_whole(path) as temporary:
+        temporary.write_bytes(gzip.compress(data, mtime=0) if path.suffix == ".gz" else data)

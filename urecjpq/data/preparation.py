@@ -4,23 +4,22 @@ import csv
 from collections.abc import Mapping
 from pathlib import Path
 
+import filelock
 import numpy as np
 import pandas as pd
 
-from urecjpq.data.cache import cache_folder
 from urecjpq.data.cards import Card, load_card
 from urecjpq.data.catalogue import Catalogue, Interactions
 from urecjpq.data.download import check_download, download
 from urecjpq.data.filters import filter_k_core
 from urecjpq.data.loading import check_counts, load_catalogue, require_category
 from urecjpq.data.mmrec import write_mmrec
+from urecjpq.data.prepared import BAD_LINES, MANIFEST, is_prepared, prepared_folder, settings_of
 from urecjpq.data.raw import EVENTS, ITEMS, BadLines, Events, ItemContent
 from urecjpq.data.sections import Raw
 from urecjpq.errors import InputError, require
-from urecjpq.files import read_json, sha256_of, write_json, written_whole
+from urecjpq.files import sha256_of, write_json, written_whole
 
-MANIFEST = "prepared.json"
-BAD_LINES = "bad-lines.txt"
 ITEM_COLUMNS = ("item_id", "title", "text", "image", "picture_url")
 
 
@@ -34,7 +33,8 @@ def prepare(
 
     Files are fetched into ``<out>/raw``, or taken from ``given``; read in one pass each; filtered
     by the card's k-core; counted; and written as MMRec's ``.inter`` with id maps and a table of
-    items. The manifest is written last: a folder without it is begun again, fetched files stay.
+    items. The manifest is written last: a folder without it is begun again, fetched files stay. A
+    second process waits for the first.
 
     Args:
         name_or_path: A card with ``[raw]``, e.g. ``amazon-2014-baby`` or ``my/shop.toml``.
@@ -54,36 +54,14 @@ def prepare(
         )
     require_category(card)
     out = out or prepared_folder(card.name)
-    if not is_prepared(card, out):
-        _prepare(card, card.raw, out, given, skip_bad)
+    out.mkdir(parents=True, exist_ok=True)
+    with filelock.FileLock(out / ".lock"):
+        if not is_prepared(card, out):
+            _prepare(card, card.raw, out, given, skip_bad)
     return load_catalogue(name_or_path, out)
 
 
-def prepared_folder(name: str) -> Path:
-    """Return where the catalogue of a card is made and looked for by default."""
-    return cache_folder() / "datasets" / name
-
-
-def is_prepared(card: Card, folder: Path) -> bool:
-    """Return whether a folder holds what this card prepares: same settings, unchanged files."""
-    path = folder / MANIFEST
-    if not path.is_file():
-        return False
-    manifest = read_json(path)
-    files = manifest.get("files", {})
-    unchanged = all(
-        (folder / name).is_file() and sha256_of(folder / name) == sum_
-        for name, sum_ in files.items()
-    )
-    return unchanged and manifest.get("card") == _settings(card)
-
-
-def _settings(card: Card) -> dict:
-    return card.model_dump(mode="json", include={"name", "raw", "filter", "files", "columns"})
-
-
 def _prepare(card: Card, raw: Raw, out: Path, given: Path | None, skip_bad: bool) -> None:
-    out.mkdir(parents=True, exist_ok=True)
     (out / MANIFEST).unlink(missing_ok=True)
     files = {role: _file(raw, role, out / "raw", given) for role in raw.files}
     bad = BadLines(skip_bad, out / BAD_LINES)
@@ -101,7 +79,7 @@ def _prepare(card: Card, raw: Raw, out: Path, given: Path | None, skip_bad: bool
     write_json(
         out / MANIFEST,
         {
-            "card": _settings(card),
+            "card": settings_of(card),
             "counts": catalogue.counts() | _described(catalogue, content),
             "bad_lines": bad.count,
             "raw": {role: sha256_of(path) for role, path in files.items()},

@@ -7,7 +7,9 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
+
+from tqdm import tqdm
 
 from urecjpq.errors import InputError, require
 
@@ -84,22 +86,46 @@ def _refuse_size(path: Path, number: int, length: int, limit: int) -> None:
 
 @contextmanager
 def open_raw(path: Path, member: str = "") -> Iterator[IO[bytes]]:
-    """Open a plain, gzip or zip file for reading bytes."""
-    with path.open("rb") as file:
-        start = file.read(4)
+    """Open a plain, gzip or zip file for reading bytes; a bar shows how far it is read."""
+    # disable=None: silent when the output is not a terminal.
+    with (
+        tqdm(
+            total=path.stat().st_size, desc=path.name, unit="B", unit_scale=True, disable=None
+        ) as bar,
+        io.BufferedReader(_Watched(path, bar), BUFFER) as file,
+        _unpacked(file, path, member) as stream,
+    ):
+        yield stream
+
+
+class _Watched(io.FileIO):
+    """A file that tells a progress bar how far it is read."""
+
+    def __init__(self, path: Path, bar: tqdm) -> None:
+        super().__init__(path)
+        self.bar = bar
+
+    def readinto(self, buffer: Any) -> int | None:
+        count = super().readinto(buffer)
+        self.bar.update(count or 0)
+        return count
+
+
+@contextmanager
+def _unpacked(file: "io.BufferedReader[_Watched]", path: Path, member: str) -> Iterator[IO[bytes]]:
+    start = file.peek(4)[:4]
     if start[:2] == b"\x1f\x8b":
         # GzipFile's own readline is Python and takes twice as long.
-        with gzip.open(path) as packed, io.BufferedReader(packed, BUFFER) as stream:  # pyright: ignore
+        with gzip.open(file) as packed, io.BufferedReader(packed, BUFFER) as stream:  # pyright: ignore
             yield stream
     elif start == b"PK\x03\x04":
         with (
-            zipfile.ZipFile(path) as archive,
+            zipfile.ZipFile(file) as archive,
             archive.open(_member(archive, path, member)) as inner,
         ):
             yield inner
     else:
-        with path.open("rb") as stream:
-            yield stream
+        yield file
 
 
 def _member(archive: zipfile.ZipFile, path: Path, member: str) -> str:
