@@ -2,6 +2,7 @@ import gzip
 
 import pytest
 
+from urecjpq.data import limits
 from urecjpq.data.delimited import read_delimited
 from urecjpq.errors import InputError
 
@@ -25,10 +26,17 @@ def test_byte_order_mark_crlf_and_missing_last_newline(tmp_path):
     table = read(tmp_path, b"\xef\xbb\xbfa\tb\r\n1\t2\r\n3\t4")
     assert list(table.frame.columns) == ["a", "b"]
     assert rows(table) == [["1", "2"], ["3", "4"]]
+    assert rows(read(tmp_path, b"a\n1\r\n2\r")) == [["1"], ["2"]]
 
 
 def test_gzip_is_told_by_content_not_by_name(tmp_path):
     assert rows(read(tmp_path, gzip.compress(b"a\tb\n1\t2\n"))) == [["1", "2"]]
+
+
+def test_gzip_bombs_are_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(limits, "FREE_BYTES", 1000)
+    with pytest.raises(InputError, match="must unpack to at most .* bytes; got more"):
+        read(tmp_path, gzip.compress(b"a\n" * 10**6))
 
 
 def test_quotes_enclose_separators_and_line_breaks(tmp_path):
@@ -45,6 +53,8 @@ def test_only_named_columns_are_read(tmp_path):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
+        (b"\nx", r"table.txt:1 must name the columns; got an empty line"),
+        (b"\n\r", r"must have at least one row below the header; got none"),
         ("a\tb\n1\t2\n3\n", r"table.txt:3 must have 2 columns, as the header has; got 1\."),
         ("a\tb\n1\t2\t3\n", r"table.txt:2 must have 2 columns, as the header has; got 3\."),
         ("a\tb\n1\t2\t3\t4\n3\t4\n", "table.txt:2 must have 2 columns"),
@@ -59,6 +69,20 @@ def test_only_named_columns_are_read(tmp_path):
 def test_malformed_files_are_refused_with_their_line(tmp_path, content, message):
     with pytest.raises(InputError, match=message):
         read(tmp_path, content)
+
+
+@pytest.mark.parametrize("line", ['x"y,z"w', 'a, "b"', '"a"b,c', '"a""b"c,d', 'a""b,c'])
+def test_quotes_within_fields_are_refused(tmp_path, line):
+    with pytest.raises(InputError, match="table.txt:3 must have quotes around whole fields"):
+        read(tmp_path, f'a,b\n"1",2\n{line}\n', ",")
+
+
+@pytest.mark.parametrize(
+    ("line", "fields"),
+    [('"",""', ["", ""]), ('"""a""",""""', ['"a"', '"']), ('"a"",b",c', ['a",b', "c"])],
+)
+def test_doubled_quotes_are_quotes(tmp_path, line, fields):
+    assert rows(read(tmp_path, f"a,b\n{line}\n", ",")) == [fields]
 
 
 def test_open_quote_is_refused(tmp_path):

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from urecjpq.data import features as module
-from urecjpq.data import read_features, read_neighbours
+from urecjpq.data import limits, read_features, read_neighbours
 from urecjpq.errors import InputError
 from urecjpq.testing import shared_data
 
@@ -56,6 +56,13 @@ def test_values_that_are_not_finite_are_refused_with_their_row(tmp_path, monkeyp
 def test_other_arrays_are_refused(tmp_path, values, message):
     with pytest.raises(InputError, match=message):
         read_features(save(tmp_path, values), 2)
+
+
+def test_zip_bombs_are_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(limits, "FREE_BYTES", 1000)
+    np.savez_compressed(tmp_path / "f.npz", values=np.zeros((1000, 1000), dtype=np.float32))
+    with pytest.raises(InputError, match="f.npz must unpack to at most .* bytes; got 4,000,128"):
+        read_features(tmp_path / "f.npz", 1000)
 
 
 def test_other_files_and_masks_are_refused(tmp_path):

@@ -15,8 +15,10 @@ import numpy as np
 import pandas as pd
 
 from urecjpq.data.columns import Table, check_columns
+from urecjpq.data.limits import unpacked_limit
 from urecjpq.errors import InputError, require
 
+CHUNK = 2**24
 NEWLINE, QUOTE = ord("\n"), ord('"')
 
 
@@ -59,17 +61,27 @@ def read_delimited(path: Path, separator: str, columns: list[str] | None = None)
 
 def _read_bytes(path: Path) -> bytes:
     require(path.is_file(), "path must be a file", path)
-    data = path.read_bytes()
-    if data[:2] == b"\x1f\x8b":
-        try:
-            data = gzip.decompress(data)
-        except (OSError, EOFError, zlib.error) as error:
-            raise InputError(f"{path} must be a whole gzip file; got {error}.") from None
+    with path.open("rb") as file:
+        packed = file.read(2) == b"\x1f\x8b"
+    data = _unpacked(path) if packed else path.read_bytes()
     data = data.removeprefix(codecs.BOM_UTF8)
     _check_utf8(path, data)
     if b"\r" in data:
         data = data.replace(b"\r\n", b"\n")
-    return data.rstrip(b"\n") + b"\n"
+    return data.rstrip(b"\r\n") + b"\n"
+
+
+def _unpacked(path: Path) -> bytes:
+    limit, chunks, size = unpacked_limit(path), [], 0
+    try:
+        with gzip.open(path) as file:
+            while chunk := file.read(CHUNK):
+                size += len(chunk)
+                require(size <= limit, f"{path} must unpack to at most {limit:,} bytes", "more")
+                chunks.append(chunk)
+    except (OSError, EOFError, zlib.error) as error:
+        raise InputError(f"{path} must be a whole gzip file; got {error}.") from None
+    return b"".join(chunks)
 
 
 def _check_utf8(path: Path, data: bytes) -> None:
@@ -94,6 +106,7 @@ def _check_records(path: Path, data: bytes, separator: str, quoted: bool) -> np.
     if quoted and QUOTE in text:
         inside = np.logical_xor.accumulate(text == QUOTE)
         require(not inside[-1], f"{path} must close every quote", "an odd number of them")
+        _check_quotes(path, text, ord(separator))
         separators = separators[~inside[separators]]
         outside = ~inside[ends]
         starts = np.append(1, np.flatnonzero(outside) + 2)
@@ -108,9 +121,23 @@ def _check_records(path: Path, data: bytes, separator: str, quoted: bool) -> np.
     return starts
 
 
+def _check_quotes(path: Path, text: np.ndarray, separator: int) -> None:
+    """Refuse quotes within fields, which parsers read in different ways."""
+    quotes = np.flatnonzero(text == QUOTE)
+    opening, closing = quotes[::2], quotes[1::2]
+    edges = [separator, NEWLINE, QUOTE]  # a quote beside a quote: a doubled one inside a field
+    before = np.where(opening > 0, text[opening - 1], NEWLINE)
+    wrong = ~np.isin(before, edges) | ~np.isin(text[closing + 1], edges)
+    if wrong.any():
+        line = int(np.count_nonzero(text[: opening[wrong.argmax()]] == NEWLINE)) + 1
+        rule = f"{path}:{line} must have quotes around whole fields, and doubled ones inside"
+        require(False, rule, "one within a field")
+
+
 def _header(path: Path, data: bytes, separator: str, quoted: bool) -> list[str]:
     line = data[: data.index(b"\n")].decode()
     names = next(csv.reader([line], delimiter=separator)) if quoted else line.split(separator)
+    require(line != "", f"{path}:1 must name the columns", "an empty line")
     repeated = [name for name in names if names.count(name) > 1]
     require(not repeated, f"{path}:1 must name every column once", repeated)
     return names

@@ -1,16 +1,35 @@
 """Frozen features and neighbour graphs on disk."""
 
+import tokenize
 import zipfile
+import zlib
 from pathlib import Path
 
 import numpy as np
 
 from urecjpq.data.catalogue import Features, Neighbours
+from urecjpq.data.limits import unpacked_limit
 from urecjpq.errors import InputError, require
 
 BLOCK_BYTES = 2**26
 # Cosines computed in float32 exceed 1 by a few units in the last place.
 COSINE_SLACK = 1e-5
+# What numpy, its parser of headers, zipfile and zlib say to files that are not theirs.
+NOT_ARRAYS = (
+    ArithmeticError,
+    AttributeError,
+    EOFError,
+    KeyError,
+    MemoryError,
+    OSError,
+    RuntimeError,
+    SyntaxError,
+    TypeError,
+    ValueError,
+    tokenize.TokenError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
 
 
 def read_features(
@@ -97,10 +116,20 @@ def _load(path: Path) -> dict[str, np.ndarray]:
     try:
         if path.suffix == ".npy":
             return {"values": np.load(path, mmap_mode="r", allow_pickle=False)}
+        _check_size(path)
         with np.load(path, allow_pickle=False) as arrays:
             return dict(arrays)
-    except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
+    except InputError:
+        raise
+    except NOT_ARRAYS as error:
         raise InputError(f"{path} must hold plain numpy arrays; got {error}.") from None
+
+
+def _check_size(path: Path) -> None:
+    limit = unpacked_limit(path)
+    with zipfile.ZipFile(path) as archive:
+        size = sum(member.file_size for member in archive.infolist())
+    require(size <= limit, f"{path} must unpack to at most {limit:,} bytes", f"{size:,}")
 
 
 def _pick(path: Path, arrays: dict[str, np.ndarray], key: str) -> np.ndarray:

@@ -3,6 +3,7 @@ import zipfile
 
 import pytest
 
+from urecjpq.data import limits
 from urecjpq.data.raw import BadLines, lines
 from urecjpq.data.raw.lines import read_lines
 from urecjpq.errors import InputError
@@ -68,7 +69,7 @@ def test_long_lines_and_bombs_are_refused(tmp_path, monkeypatch):
     with pytest.raises(InputError, match="long:2 must be shorter than 100 bytes"):
         list(read_lines(tmp_path / "long"))
     (tmp_path / "bomb").write_bytes(gzip.compress(b"\n" * 10**6))
-    monkeypatch.setattr(lines, "FREE_BYTES", 1000)
+    monkeypatch.setattr(limits, "FREE_BYTES", 1000)
     with pytest.raises(InputError, match="bomb must unpack to at most .* bytes"):
         list(read_lines(tmp_path / "bomb"))
 

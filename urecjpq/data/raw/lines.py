@@ -11,15 +11,14 @@ from typing import IO, Any
 
 from tqdm import tqdm
 
+from urecjpq.data.limits import unpacked_limit
 from urecjpq.errors import InputError, require
 
 MAX_LINE = 2**24
 """Longest line read, in bytes. The longest reviews have some 30 KB."""
-MAX_RATIO, FREE_BYTES = 200, 2**28
-"""A file may unpack to so many times its size, and to `FREE_BYTES` in any case. Reviews shrink to a
-third or a quarter, gzip bombs to a thousandth."""
-
 BUFFER = 2**20
+# zipfile's own, and what it says to other compressions, passwords, and offsets that are none.
+ZIP_ERRORS = (zipfile.BadZipFile, NotImplementedError, RuntimeError, ValueError)
 
 
 class BadLines:
@@ -61,10 +60,10 @@ def read_lines(path: Path, member: str = "") -> Iterator[tuple[int, bytes]]:
 
     Raises:
         InputError: No such file or member, a cut or damaged archive, a line beyond `MAX_LINE`, or
-            an archive that unpacks to more than `MAX_RATIO` times its size.
+            an archive that unpacks to more than `unpacked_limit`.
     """
     require(path.is_file(), f"{path} must be a file", "nothing there")
-    limit = max(FREE_BYTES, MAX_RATIO * path.stat().st_size)
+    limit = unpacked_limit(path)
     number = unpacked = 0
     try:
         with open_raw(path, member) as stream:
@@ -73,7 +72,9 @@ def read_lines(path: Path, member: str = "") -> Iterator[tuple[int, bytes]]:
                 if len(line) > MAX_LINE or unpacked > limit:
                     _refuse_size(path, number, len(line), limit)
                 yield number, line.rstrip(b"\r\n")
-    except (OSError, EOFError, zlib.error, zipfile.BadZipFile) as error:
+    except InputError:
+        raise
+    except (OSError, EOFError, zlib.error, *ZIP_ERRORS) as error:
         hint = "Delete it and fetch it again."
         raise InputError(f"{path} must be whole; got {error} after line {number}. {hint}") from None
 
