@@ -197,11 +197,12 @@ def test_damaged_shard_is_named(sounds, cache):
     content = bytearray(shard.read_bytes())
     content[-1] ^= 1
     shard.write_bytes(content)
+    assert encode(sounds)[0].encoded == 0  # the finished file does not need it
+    save_sound(sounds[0], 0.513)
     with pytest.raises(InputError, match=rf"{shard.name} must hold what its name says; .*Delete"):
         encode(sounds)
     shard.unlink()
-    again, _ = encode(sounds)
-    assert 0 < again.encoded < 51 or again.encoded == 1
+    assert 1 < encode(sounds)[0].encoded <= 9
 
 
 def test_interrupted_work_is_kept(sounds, cache):
@@ -236,7 +237,7 @@ spec.loader.exec_module(bands)
 
 class Slow(bands.Bands):
     def encode(self, inputs, precision):
-        time.sleep(0.05)
+        time.sleep(0.1)
         return super().encode(inputs, precision)
 
 paths = sorted(Path({folder!r}).glob("*.wav"))
@@ -272,7 +273,7 @@ def test_five_kills_leave_the_same_file_and_repeat_nothing(start, tmp_path):
     for _ in range(5):
         child = start(broken)
         try:
-            child.wait(moments.uniform(0.0, 0.3))
+            child.wait(moments.uniform(0.0, 0.15))  # eight batches take 0.8
         except subprocess.TimeoutExpired:
             child.send_signal(signal.SIGKILL)
             hits += 1

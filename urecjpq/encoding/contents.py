@@ -15,12 +15,13 @@ from urecjpq.encoding.batches import Batches, versions_of
 from urecjpq.encoding.cards import EncoderCard
 from urecjpq.encoding.encoder import Adapter, Content, FrozenEncoder
 from urecjpq.encoding.networks import adapter_of, weights_of
-from urecjpq.encoding.processes import joined
+from urecjpq.encoding.processes import Processes, joined
 from urecjpq.encoding.rows import KEY, RowStore, key_of
-from urecjpq.encoding.store import features_folder, missing_items, read_features, write_rows
+from urecjpq.encoding.store import MANIFEST, features_folder, read_features, write_rows
 from urecjpq.encoding.weights import Weights
 from urecjpq.encoding.work import Work
 from urecjpq.errors import InputError
+from urecjpq.files import read_json
 
 # Raised when our own code changes what an item becomes.
 REVISION = 1
@@ -76,29 +77,57 @@ def encode_contents(
     weights = Weights(f"revision {card.revision}") if adapter is None else weights_of(card, adapter)
     ids = [str(row) for row in range(len(contents))] if item_ids is None else list(item_ids)
     with joined() as processes:
-        own = [contents[row] for row in processes.share(len(contents))]
-        own_keys = np.array([key_of(content) for content in own], KEY)
-        keys = processes.gather(own_keys, len(contents))
-        store = RowStore(_digest_of_rows(card, weights, work))
-        encoded = len(np.unique(keys[store.lacks(keys)]))
-        processes.wait()  # all have seen the same rows
-        todo = _first_of_each(own_keys, store)
-        if len(todo):
-            made = encoder or _open(card, adapter, weights, work.device or processes.device())
-            batches = Batches(made, card, store, _versions(adapter), work)
-            batches.run(own_keys[todo], [own[row] or "" for row in todo])
-        processes.wait()
-        store.refresh()
-        digest = _digest_of_file(store, work, keys, ids)
-        if processes.rank == 0 and read_features(digest) is None:
-            write_rows(digest, store, keys, ids, work.output, _described(card, weights, work))
-        processes.wait()
+        job = _Job(card, adapter, weights, work, encoder, processes)
+        digest, encoded = job.run(contents, ids)
     features = read_features(digest)
     if features is None:
         raise InputError(f"processes must share one cache; got no {features_folder(digest)}.")
-    missing = {name: len(rows) for name, rows in missing_items(store, keys).items()}
+    missing = read_json(features_folder(digest) / MANIFEST)["missing"]
     seconds = time.monotonic() - began
     return Encoded(features, features_folder(digest), missing, encoded, seconds)
+
+
+@dataclass(frozen=True)
+class _Job:
+    """One encoder at work, in one of the processes that share it."""
+
+    card: EncoderCard
+    adapter: Adapter | None
+    weights: Weights
+    work: Work
+    encoder: FrozenEncoder | None
+    processes: Processes
+
+    def run(self, contents: Sequence[Content | None], ids: Sequence[str]) -> tuple[str, int]:
+        """Return the digest of the features' file, and how many contents were encoded for it."""
+        own = [contents[row] for row in self.processes.share(len(contents))]
+        own_keys = np.array([key_of(content) for content in own], KEY)
+        keys = self.processes.gather(own_keys, len(contents))
+        rows = _digest_of_rows(self.card, self.weights, self.work)
+        digest = _digest_of_file(rows, self.work, keys, ids)
+        if self.processes.agree(read_features(digest) is not None):
+            return digest, 0
+        store = RowStore(rows)
+        encoded = len(np.unique(keys[store.lacks(keys)]))
+        self.processes.wait()  # all have seen the same rows
+        self._encode(store, own_keys, own)
+        self.processes.wait()
+        if self.processes.rank == 0:
+            store.refresh()
+            described = _described(self.card, self.weights, self.work)
+            write_rows(digest, store, keys, ids, self.work.output, described)
+        self.processes.wait()
+        return digest, encoded
+
+    def _encode(
+        self, store: RowStore, keys: np.ndarray, contents: Sequence[Content | None]
+    ) -> None:
+        todo = _first_of_each(keys, store)
+        if len(todo):
+            device = self.work.device or self.processes.device()
+            encoder = self.encoder or _open(self.card, self.adapter, self.weights, device)
+            batches = Batches(encoder, self.card, store, _versions(self.adapter), self.work)
+            batches.run(keys[todo], [contents[row] or "" for row in todo])
 
 
 def _open(
@@ -132,8 +161,8 @@ def _digest_of_rows(card: EncoderCard, weights: Weights, work: Work) -> str:
     return hashlib.sha256(json.dumps([REVISION, *parts], sort_keys=True).encode()).hexdigest()
 
 
-def _digest_of_file(store: RowStore, work: Work, keys: np.ndarray, ids: Sequence[str]) -> str:
-    parts = [store.folder.name, work.output, keys.tobytes().hex(), *ids]
+def _digest_of_file(rows: str, work: Work, keys: np.ndarray, ids: Sequence[str]) -> str:
+    parts = [rows, work.output, keys.tobytes().hex(), *ids]
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 
 

@@ -40,6 +40,14 @@ class Processes:
         if self.count > 1:
             torch.distributed.barrier()
 
+    def agree(self, flag: bool) -> bool:
+        """Return whether all processes say so."""
+        if self.count == 1:
+            return flag
+        votes = torch.tensor(int(flag))
+        torch.distributed.all_reduce(votes, torch.distributed.ReduceOp.MIN)
+        return bool(votes)
+
     def gather(self, part: np.ndarray, length: int) -> np.ndarray:
         """Return all ``length`` things from the shares of all processes.
 
