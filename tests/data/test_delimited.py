@@ -85,6 +85,12 @@ def test_doubled_quotes_are_quotes(tmp_path, line, fields):
     assert rows(read(tmp_path, f"a,b\n{line}\n", ",")) == [fields]
 
 
+@pytest.mark.parametrize("header", ["a\rb,c", "x" * 200_000 + ",c"])
+def test_headers_that_are_none_are_refused(tmp_path, header):
+    with pytest.raises(InputError, match="table.txt:1 must name the columns; got"):
+        read(tmp_path, f"{header}\n1,2\n", ",")
+
+
 def test_open_quote_is_refused(tmp_path):
     with pytest.raises(InputError, match="must close every quote"):
         read(tmp_path, 'a,b\n"1,2\n3,4\n', ",")

@@ -136,7 +136,12 @@ def _check_quotes(path: Path, text: np.ndarray, separator: int) -> None:
 
 def _header(path: Path, data: bytes, separator: str, quoted: bool) -> list[str]:
     line = data[: data.index(b"\n")].decode()
-    names = next(csv.reader([line], delimiter=separator)) if quoted else line.split(separator)
+    try:
+        names = (
+            next(csv.reader([line], delimiter=separator), [""]) if quoted else line.split(separator)
+        )
+    except csv.Error as error:
+        raise InputError(f"{path}:1 must name the columns; got {error}.") from None
     require(line != "", f"{path}:1 must name the columns", "an empty line")
     repeated = [name for name in names if names.count(name) > 1]
     require(not repeated, f"{path}:1 must name every column once", repeated)

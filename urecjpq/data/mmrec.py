@@ -122,4 +122,4 @@ def _write(path: Path, columns: dict[str, np.ndarray]) -> None:
     )
     data = text.encode()
     with written_whole(path) as temporary:
-        temporary.write_bytes(gzip.compress(data, mtime=0) if path.suffix == ".gz" else data)
+        temporary.write_bytes(gzip.compress(data, 6, mtime=0) if path.suffix == ".gz" else data)

@@ -1,10 +1,13 @@
 """Gowalla check-ins: ``user <tab> ISO time <tab> latitude <tab> longitude <tab> place``."""
 
-import calendar
+from datetime import date
+from functools import lru_cache
 from pathlib import Path
 
 from urecjpq.data.raw.events import Collector, Events
 from urecjpq.data.raw.lines import BadLines, read_lines
+
+EPOCH = date(1970, 1, 1)
 
 
 def read_check_ins(files: dict[str, Path], bad: BadLines) -> Events:
@@ -26,12 +29,15 @@ def read_check_ins(files: dict[str, Path], bad: BadLines) -> Events:
 
 
 def utc_seconds(time: str) -> int:
-    """Return seconds since 1970 of ``2010-10-19T23:55:27Z``; ten times as fast as strptime."""
+    """Return seconds since 1970 of ``2010-10-19T23:55:27Z``; seven times as fast as strptime."""
     if len(time) != 20 or time[4] + time[7] + time[10] + time[13] + time[16] + time[19] != "--T::Z":
         raise ValueError(f"not a time: {time}")
-    year, month, day = int(time[:4]), int(time[5:7]), int(time[8:10])
     hour, minute, second = int(time[11:13]), int(time[14:16]), int(time[17:19])
-    in_month = 1 <= month <= 12 and year >= 1 and 1 <= day <= calendar.monthrange(year, month)[1]
-    if not (in_month and 0 <= hour < 24 and 0 <= minute < 60 and 0 <= second <= 60):
+    if not (0 <= hour < 24 and 0 <= minute < 60 and 0 <= second <= 60):
         raise ValueError(f"not a time: {time}")
-    return calendar.timegm((year, month, day, hour, minute, second, 0, 0, 0))
+    return _day_start(time[:10]) + 3600 * hour + 60 * minute + second
+
+
+@lru_cache(maxsize=10_000)
+def _day_start(day: str) -> int:
+    return (date.fromisoformat(day) - EPOCH).days * 86_400
