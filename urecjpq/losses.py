@@ -35,3 +35,14 @@ def half_squared_norm(*rows: Tensor) -> Tensor:
     Source: LightGCN (arXiv:2002.02126). MMRec and RecBole take the norm without the square.
     """
     return sum(((row**2).sum(-1).mean() for row in rows), start=rows[0].new_zeros(())) / 2
+
+
+def info_nce(anchors: Tensor, others: Tensor, temperature: float) -> Tensor:
+    """Return the mean of ``−log softmax_j(a_i · o_j / τ)`` at ``j = i``; all shapes ``(batch, d)``.
+
+    Make the rows unit vectors for cosines.
+
+    Source: van den Oord et al., CPC, 2018 (arXiv:1807.03748).
+    """
+    logits = anchors @ others.T / temperature
+    return F.cross_entropy(logits, torch.arange(len(logits), device=logits.device))

@@ -28,6 +28,8 @@ from pydantic import Field
 
 from urecjpq.graphs.backbone import Backbone as Backbone
 from urecjpq.graphs.backbone import BackboneSettings
+from urecjpq.graphs.bm3 import BM3 as BM3
+from urecjpq.graphs.bm3 import BM3Config as BM3Config
 from urecjpq.graphs.bprmf import BPRMF as BPRMF
 from urecjpq.graphs.bprmf import BPRMFConfig as BPRMFConfig
 from urecjpq.graphs.dragon import DRAGON as DRAGON
@@ -40,10 +42,18 @@ from urecjpq.graphs.grcn import GRCN as GRCN
 from urecjpq.graphs.grcn import GRCNConfig as GRCNConfig
 from urecjpq.graphs.lattice import LATTICE as LATTICE
 from urecjpq.graphs.lattice import LATTICEConfig as LATTICEConfig
+from urecjpq.graphs.lgmrec import LGMRec as LGMRec
+from urecjpq.graphs.lgmrec import LGMRecConfig as LGMRecConfig
 from urecjpq.graphs.lightgcn import LightGCN as LightGCN
 from urecjpq.graphs.lightgcn import LightGCNConfig as LightGCNConfig
+from urecjpq.graphs.mgcn import MGCN as MGCN
+from urecjpq.graphs.mgcn import MGCNConfig as MGCNConfig
 from urecjpq.graphs.mmgcn import MMGCN as MMGCN
 from urecjpq.graphs.mmgcn import MMGCNConfig as MMGCNConfig
+from urecjpq.graphs.slmrec import SLMRec as SLMRec
+from urecjpq.graphs.slmrec import SLMRecConfig as SLMRecConfig
+from urecjpq.graphs.smore import SMORE as SMORE
+from urecjpq.graphs.smore import SMOREConfig as SMOREConfig
 from urecjpq.graphs.vbpr import VBPR as VBPR
 from urecjpq.graphs.vbpr import VBPRConfig as VBPRConfig
 
@@ -55,8 +65,13 @@ BackboneConfig = Annotated[
     | GRCNConfig
     | DualGNNConfig
     | LATTICEConfig
+    | SLMRecConfig
+    | BM3Config
     | FREEDOMConfig
-    | DRAGONConfig,
+    | MGCNConfig
+    | LGMRecConfig
+    | DRAGONConfig
+    | SMOREConfig,
     Field(discriminator="name"),
 ]
 

@@ -13,6 +13,7 @@ from urecjpq.losses import bpr_loss
 from urecjpq.sampling import Triples
 
 Module = TypeVar("Module", bound=nn.Module)
+BLOCK = 4096
 
 
 class FrozenFeatures(nn.Module):
@@ -21,15 +22,18 @@ class FrozenFeatures(nn.Module):
     Args:
         features: What the encoder said, and of which items; float16 is widened. Rows of items
             without content are zeros here, whatever they were.
+        unit: Whether rows are given length 1.
     """
 
     values: Tensor
     present: Tensor
 
-    def __init__(self, features: Features) -> None:
+    def __init__(self, features: Features, unit: bool = False) -> None:
         super().__init__()
         values = np.array(features.values, dtype=np.float32)
         values[~features.present] = 0
+        if unit:
+            values /= np.maximum(np.linalg.norm(values, axis=1, keepdims=True), 1e-12)
         self.register_buffer("values", torch.from_numpy(values), persistent=False)
         self.register_buffer("present", torch.from_numpy(features.present.copy()), persistent=False)
 
@@ -54,12 +58,13 @@ class FrozenProjection(nn.Module):
     Args:
         features: Shape ``(num_items, f)``.
         embedding_dim: ``d``, length of the projection.
+        bias: Whether there is a ``c``.
     """
 
-    def __init__(self, features: FrozenFeatures, embedding_dim: int) -> None:
+    def __init__(self, features: FrozenFeatures, embedding_dim: int, bias: bool = True) -> None:
         super().__init__()
         self.features = features
-        self.linear = nn.Linear(features.width, embedding_dim)
+        self.linear = nn.Linear(features.width, embedding_dim, bias=bias)
 
     def forward(self, items: Tensor | None = None) -> Tensor:
         """Return the projected features of ``items``, all if None. Shape ``(*items.shape, d)``."""
@@ -79,9 +84,14 @@ class FrozenProjection(nn.Module):
 
 
 def frozen_features(
-    features: Mapping[str, Features], num_items: int
+    features: Mapping[str, Features], num_items: int, unit: bool = False
 ) -> Mapping[str, FrozenFeatures]:
     """Return the features as modules by modality, in the order of their names.
+
+    Args:
+        features: By modality, at least one.
+        num_items: Rows that each must have.
+        unit: Whether rows are given length 1.
 
     Raises:
         InputError: No modality, a name that a module cannot have, other rows than items, a
@@ -91,7 +101,7 @@ def frozen_features(
     require(bool(features), "features must hold at least one modality", "none", hint)
     for name, given in features.items():
         _check(name, given, num_items)
-    return by_modality({name: FrozenFeatures(features[name]) for name in sorted(features)})
+    return by_modality({name: FrozenFeatures(features[name], unit) for name in sorted(features)})
 
 
 def by_modality(modules: Mapping[str, Module]) -> Mapping[str, Module]:
@@ -120,6 +130,8 @@ def _check(name: str, features: Features, num_items: int) -> None:
     )
     hint = "Leave the modality out."
     require(bool(present.any()), f"some item must have {name} features", "none", hint)
-    finite = np.isfinite(values).all(axis=1) | ~present
-    row = int(finite.argmin())
-    require(bool(finite.all()), f"{name} features must be finite, row {row} too", values[row])
+    for start in range(0, num_items, BLOCK):  # a memory-mapped file may be larger than memory
+        block = slice(start, start + BLOCK)
+        bad = ~np.isfinite(values[block]).all(axis=1) & present[block]
+        row = start + int(bad.argmax())
+        require(not bad.any(), f"{name} features must be finite, row {row} too", values[row])
