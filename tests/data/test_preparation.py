@@ -2,7 +2,9 @@
 
 import gzip
 import json
+import re
 import shutil
+import zipfile
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -14,6 +16,7 @@ from urecjpq.data.preparation import prepare, to_catalogue
 from urecjpq.data.prepared import BAD_LINES, MANIFEST, is_prepared
 from urecjpq.data.raw import EVENTS, BadLines
 from urecjpq.errors import InputError
+from urecjpq.testing import shared_data
 from urecjpq.testing_raw import write_amazon_2014
 
 NAME, CATEGORY = "amazon-2014-toys", "Toys_and_Games"
@@ -148,6 +151,26 @@ def test_raw_to_mmrec_and_back_is_the_identity(raw, tmp_path):
     for column in ("timestamps", "ratings", "partitions"):
         expected = getattr(catalogue.interactions, column)
         assert np.array_equal(getattr(back.interactions, column), expected)
+
+
+def test_real_movielens_100k_from_its_raw_format_is_that_of_recbole(tmp_path):
+    """The ratings as GroupLens writes them: the same catalogue as from RecBole's file."""
+    folder = shared_data() / "ml-100k"
+    expected = load_catalogue("ml-100k", folder)
+    lines = gzip.decompress((folder / "ml-100k.inter.gz").read_bytes()).decode().splitlines()[1:]
+    titles = zip(expected.item_ids, expected.titles, strict=True)
+    with zipfile.ZipFile(tmp_path / "ml-100k.zip", "w") as archive:
+        archive.writestr("ml-100k/u.data", "\n".join(lines))
+        items = "\n".join(f"{item}|{title}|01-Jan-1995||" for item, title in titles)
+        archive.writestr("ml-100k/u.item", items.encode("latin-1"))
+    card = load_card("ml-100k-raw").path.read_text()
+    (tmp_path / "ml-100k-raw.toml").write_text(re.sub(", num_bytes.*?[0-9a-f]{64}.", "", card))
+    found = prepare(tmp_path / "ml-100k-raw.toml", tmp_path / "out", tmp_path)
+    assert found.digest == expected.digest
+    assert found.titles.tolist() == expected.titles.tolist()
+    for column in ("timestamps", "ratings", "partitions"):
+        wanted = getattr(expected.interactions, column)
+        assert np.array_equal(getattr(found.interactions, column), wanted)
 
 
 def test_repeats_keep_the_first_in_time_or_all(tmp_path):
