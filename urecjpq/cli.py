@@ -166,7 +166,7 @@ def main() -> None:
     except (InputError, OSError, FloatingPointError, typer.Abort) as error:
         _refuse(str(error))
     except KeyboardInterrupt:
-        _refuse("interrupted; the same command with --resume goes on from the last epoch.", 130)
+        _refuse("interrupted; the same command goes on where it was (train with --resume).", 130)
     except Exception as error:
         # typer's own refusals (an unknown option, a missing argument) carry a format_message.
         format_message = getattr(error, "format_message", None)
