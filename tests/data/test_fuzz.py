@@ -29,7 +29,7 @@ def damaged(draw, good: bytes) -> bytes:
 @pytest.mark.parametrize("name", TARGETS)
 def test_readers_raise_declared_errors_only(name):
     # A file is written for each example: the disk, not the reader, decides how long that takes.
-    @settings(max_examples=60, deadline=None)
+    @settings(max_examples=30, deadline=None)
     @given(damaged(TARGETS[name].good))
     def check(data):
         with tempfile.TemporaryDirectory() as folder:

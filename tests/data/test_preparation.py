@@ -173,6 +173,21 @@ def test_real_movielens_100k_from_its_raw_format_is_that_of_recbole(tmp_path):
         assert np.array_equal(getattr(found.interactions, column), wanted)
 
 
+def test_gowalla_keeps_rare_places_of_users_with_five_check_ins(tmp_path):
+    line = "{}\t2010-10-{:02}T00:00:00Z\t1\t2\t{}"
+    visits = [("often", day, f"p{day}") for day in range(1, 6)]
+    visits += [("again", day, "p1") for day in range(1, 6)]
+    visits += [("seldom", day, place) for day, place in enumerate(["p1", "p2", "own"], 1)]
+    name = "loc-gowalla_totalCheckins.txt.gz"
+    (tmp_path / name).write_bytes(
+        gzip.compress("\n".join(line.format(*v) for v in visits).encode())
+    )
+    with pytest.raises(
+        InputError, match="got 2 users instead of 86168, 5 items .*, 10 interactions"
+    ):
+        prepare("gowalla-check-ins", tmp_path / "out", tmp_path)
+
+
 def test_repeats_keep_the_first_in_time_or_all(tmp_path):
     lines = ["A,X,5,30", "A,X,4,10", "A,Y,3,20", "B,X,1,5", "A,X,2,10"]
     (tmp_path / "r.csv").write_text("\n".join(lines))
