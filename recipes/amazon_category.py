@@ -3,11 +3,11 @@
     python recipes/amazon_category.py amazon-2014-toys --from FOLDER     # files fetched by hand
     python recipes/amazon_category.py amazon-2014-toys --generate 1000000  # made-up reviews instead
 
-Without either the files are fetched from the publisher. Every step is kept: the same command goes on
-where it was stopped. ``--pictures --encoder minilm --encoder clip-image`` fetches the items' pictures
-and describes items with both; without it texts alone count, by their words. A million generated
-reviews take twelve minutes on one core and 1.2 GB; test Recall@20 is then to reach 0.12, where a
-ranking by popularity has 0.014.
+Without either the files are fetched from the publisher. Every step is kept: the same command goes
+on where it was stopped. ``--pictures --encoder minilm --encoder clip-image`` fetches pictures and
+describes items with both; without it texts alone count, by their words. A million generated reviews
+take twelve minutes on one core and 1.2 GB; test Recall@20 is then to reach 0.12, where a ranking by
+popularity has 0.014.
 """
 
 import argparse
