@@ -45,12 +45,14 @@ def shop(tmp_path, monkeypatch):
 
 
 def test_the_page_on_own_data_works_as_written(shop):
-    (commands,) = blocks("sh")
-    for command in commands.splitlines():
+    commands = "".join(blocks("sh")).splitlines()
+    assert len(commands) == 4
+    for command in commands:
         words = shlex.split(command)[1:]
         extra = [f"--set={setting}" for setting in SMALL] if words[0] == "train" else []
         result = CliRunner().invoke(app, words + extra)
         assert result.exit_code == 0, result.output
+    assert "Rubber duck" in (shop.parent / "near.html").read_text(encoding="utf-8")
     namespace: dict = {}
     (code,) = blocks("python")
     exec(compile(code, "own-data.md", "exec"), namespace)  # noqa: S102
