@@ -30,7 +30,7 @@ class BPRMF(Backbone):
     """
 
     def __init__(
-        self, user_table: Table, item_table: Table, interactions: csr_matrix, *, l2: float = 0.1
+        self, user_table: Table, item_table: Table, interactions: csr_matrix, *, l2: float = 1e-2
     ) -> None:
         super().__init__(user_table, item_table, interactions)
         self.l2 = l2
@@ -55,4 +55,4 @@ class BPRMFConfig(BackboneSettings):
 
     MODEL: ClassVar[type[Backbone]] = BPRMF
     name: Literal["bprmf"] = "bprmf"
-    l2: float = Field(default=0.1, ge=0)
+    l2: float = Field(default=1e-2, ge=0)

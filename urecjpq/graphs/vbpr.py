@@ -52,7 +52,7 @@ class VBPR(Backbone):
         *,
         features: Mapping[str, Features],
         preference_tables: Mapping[str, Table],
-        l2: float = 0.1,
+        l2: float = 1e-2,
     ) -> None:
         super().__init__(user_table, item_table, interactions)
         given = frozen_features(features, self.num_items)
@@ -85,4 +85,4 @@ class VBPRConfig(BackboneSettings):
 
     MODEL: ClassVar[type[Backbone]] = VBPR
     name: Literal["vbpr"] = "vbpr"
-    l2: float = Field(default=0.1, ge=0)
+    l2: float = Field(default=1e-2, ge=0)
