@@ -176,7 +176,7 @@ def _item(catalogue: Catalogue, views: Sequence[View], row: int) -> dict[str, An
     return _shown(catalogue, row) | {
         "lists": {
             name: [
-                _shown(catalogue, other) | {"cosine": f"{cosine:.2f}", "shared": times[other] > 1}
+                _shown(catalogue, other) | {"cosine": f"{cosine:.3f}", "shared": times[other] > 1}
                 for other, cosine in neighbours
             ]
             for name, neighbours in lists.items()
