@@ -4,9 +4,9 @@
     python benchmarks/encode.py runs/ml-1m/ml-1m.toml --encoder clip-image --weights random:0
 
 Prints one JSON line: rate, processor time and peak memory of the straight run (``urecjpq encode``
-in a process of its own, an empty cache, loading included), and whether the feature file has the same
-sha256 after five kills at random moments. Exits with 1 if it has not, or if a saved row was encoded
-again. With ``--kills 0`` the straight run alone.
+in a process of its own, an empty cache, loading included), and whether the feature file has the
+same sha256 after five kills at random moments. Exits with 1 if it has not, or if a saved row was
+encoded again. With ``--kills 0`` the straight run alone.
 """
 
 import argparse

@@ -51,7 +51,7 @@ def train(
     ] = "jpq-kmeans",
     seed: Annotated[int, typer.Option(help="Of codes, start values and batches.")] = 0,
     encoder: Annotated[
-        list[str] | None, typer.Option(help="Frozen encoder to describe items with; repeatable.")
+        list[str] | None, typer.Option(help="Frozen encoder, or NAME=WEIGHTS; repeatable.")
     ] = None,
     settings: Annotated[
         list[str] | None,
