@@ -44,5 +44,5 @@ def info_nce(anchors: Tensor, others: Tensor, temperature: float) -> Tensor:
 
     Source: van den Oord et al., CPC, 2018 (arXiv:1807.03748).
     """
-    logits = anchors @ others.T / temperature
+    logits = (anchors / temperature) @ others.T
     return F.cross_entropy(logits, torch.arange(len(logits), device=logits.device))

@@ -16,8 +16,8 @@ Source: Guo et al., LGMRec, AAAI 2024 (arXiv:2312.16400), and its code in MMRec.
 has two modalities; sums over m and the mean over pairs are what it does, for any number. With one
 there is no λ term. Differences: MMRec adds noise to final vectors too, so that no two evaluations
 agree; here they have none. InfoNCE is a mean over a batch and contrasts within it, where MMRec
-sums (λ = 1e-4 there) and contrasts with all users and items. That takes time and memory in
-proportion to the batch times their number: on TikTok @@.
+sums (λ = 1e-4 there) and contrasts with all users and items: time and memory in proportion to the
+batch times their number.
 
 An item without content in a modality is tied to no hyperedge of it, and starts at zero in it.
 """
@@ -37,11 +37,12 @@ from urecjpq.data.catalogue import Features
 from urecjpq.graphs.backbone import Backbone, BackboneSettings, Uses
 from urecjpq.graphs.features import FrozenProjection, by_modality, frozen_features
 from urecjpq.graphs.propagation import Graph, bipartite_graph, layer_mean
-from urecjpq.losses import bpr_loss, half_squared_norm, info_nce, rows_of
+from urecjpq.losses import bpr_loss, half_squared_norm, info_nce
 from urecjpq.sampling import Triples
 from urecjpq.tables import Table
 
 TEMPERATURE = 0.2
+Parts = tuple[list[Tensor], list[Tensor], list[Tensor]]
 
 
 class LGMRec(Backbone):
@@ -109,26 +110,28 @@ class LGMRec(Backbone):
 
     def loss(self, batch: Triples) -> Tensor:
         """Return BPR, the penalty on the batch's vectors, and the contrast. Scalar."""
-        final, passed = self._propagate(training=self.training)
-        rows = rows_of(batch, *self._sides(final))
-        loss = bpr_loss(*rows) + self.l2 * half_squared_norm(*rows)
-        pairs = list(combinations(passed, 2))
+        # Rows of the batch are taken before they are made length 1 and joined.
+        items = batch.positives + self.num_users, batch.negatives + self.num_users
+        rows = torch.cat([batch.users, *items])
+        parts = self._propagate(self.training)
+        ids, local, passed = ([F.embedding(rows, x) for x in part] for part in parts)
+        final = self._join(ids, local, passed).chunk(3)
+        loss = bpr_loss(*final) + self.l2 * half_squared_norm(*final)
+        pairs = list(combinations([F.normalize(q).chunk(3)[:2] for q in passed], 2))
         if not pairs or self.contrast_weight == 0:
             return loss
-        contrasts = [self._contrast(batch, *pair) for pair in pairs]
-        return loss + self.contrast_weight * torch.stack(contrasts).mean()
+        contrasts = [
+            info_nce(one, other, TEMPERATURE)
+            for pair in pairs
+            for one, other in zip(*pair, strict=True)
+        ]
+        return loss + self.contrast_weight * torch.stack(contrasts).sum() / len(pairs)
 
-    def _contrast(self, batch: Triples, one: Tensor, other: Tensor) -> Tensor:
-        users, items, _ = rows_of(batch, *self._sides(F.normalize(one)))
-        other_users, other_items, _ = rows_of(batch, *self._sides(F.normalize(other)))
-        of_users = info_nce(users, other_users, TEMPERATURE)
-        return of_users + info_nce(items, other_items, TEMPERATURE)
-
-    def _propagate(self, training: bool) -> tuple[Tensor, list[Tensor]]:
-        """Return z and q of each modality, users first, ``(num_users + num_items, d)`` each."""
+    def _propagate(self, training: bool) -> Parts:
+        """Return c, Â^K t^m, and q^m, shapes ``(num_users + num_items, d)``."""
         start = torch.cat([self.user_table.weight, self.item_table.weight])
         ids = layer_mean(self.graph, start, self.num_layers)
-        local, passed = ids, []
+        local, passed = [], []
         for projection in self.projections.values():
             projected = projection()
             items, item_ties = projected.split(self.widths, dim=1)
@@ -136,11 +139,15 @@ class LGMRec(Backbone):
             content = torch.cat([users / self.degrees, items])
             for _ in range(self.num_feature_layers):
                 content = self.graph(content)
-            local = local + F.normalize(content)
+            local.append(content)
             ties = self._ties(user_ties, training), self._ties(item_ties, training)
             known = projection.features.mask()
             passed.append(self._pass(ties[0], ties[1] * known, ids[self.num_users :]))
-        return local + self.global_weight * F.normalize(torch.stack(passed).sum(0)), passed
+        return [ids], local, passed
+
+    def _join(self, ids: list[Tensor], local: list[Tensor], passed: list[Tensor]) -> Tensor:
+        everywhere = F.normalize(torch.stack(passed).sum(0))
+        return ids[0] + sum(map(F.normalize, local)) + self.global_weight * everywhere
 
     def _ties(self, logits: Tensor, training: bool) -> Tensor:
         if training:
@@ -154,13 +161,11 @@ class LGMRec(Backbone):
             users, items = user_ties @ hyperedges, item_ties @ hyperedges
         return torch.cat([users, items])
 
-    def _sides(self, both: Tensor) -> tuple[Tensor, Tensor]:
-        users, items = both.split([self.num_users, self.num_items])
-        return users, items
-
     def vectors(self) -> tuple[Tensor, Tensor]:
         """Return the final user and item vectors, without noise; their product is the score."""
-        return self._sides(self._propagate(training=False)[0])
+        final = self._join(*self._propagate(training=False))
+        users, items = final.split([self.num_users, self.num_items])
+        return users, items
 
 
 class LGMRecConfig(BackboneSettings):

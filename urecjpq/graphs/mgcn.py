@@ -80,18 +80,22 @@ class MGCN(ViewBackbone):
         self.preferences = by_modality({name: gate(dim) for name in self.projections})
         self.query = nn.Sequential(nn.Linear(dim, dim), nn.Tanh(), nn.Linear(dim, 1, bias=False))
 
-    def side(self, content: Tensor, training: bool) -> Tensor:
-        """Return side vectors, users first. Shape ``(num_users + num_items, d)``."""
-        views = torch.stack([self._view(name) for name in self.projections])
-        shared = (self.query(views).softmax(dim=0) * views).sum(0)
-        wanted = torch.stack([prefers(content) for prefers in self.preferences.values()])
-        own = (wanted * (views - shared)).sum(0)
-        return (own + shared) / (len(views) + 1)
+    def views(self) -> list[Tensor]:
+        """Return y of each modality, users first. Shapes ``(num_users + num_items, d)``."""
+        return [self._view(name) for name in self.projections]
 
     def _view(self, name: str) -> Tensor:
         projection = self.projections[name]
         purified = self.item_table.weight * self.purifiers[name](projection())
-        return self.view(purified * projection.features.mask(), self.item_graphs[name])
+        return self.pass_on(purified * projection.features.mask(), self.item_graphs[name])
+
+    def side(self, content: Tensor, views: list[Tensor], training: bool) -> Tensor:
+        """Return s of some users and items, from their rows of c and y. Shape ``(n, d)``."""
+        stacked = torch.stack(views)
+        shared = (self.query(stacked).softmax(dim=0) * stacked).sum(0)
+        wanted = torch.stack([prefers(content) for prefers in self.preferences.values()])
+        own = (wanted * (stacked - shared)).sum(0)
+        return (own + shared) / (len(views) + 1)
 
 
 class MGCNConfig(BackboneSettings):

@@ -91,27 +91,34 @@ class SMORE(ViewBackbone):
         self.fused_graph = Graph(greatest([similarity_matrix(neighbours[n]) for n in self.parts]))
         self.dropout = dropout
 
-    def side(self, content: Tensor, training: bool) -> Tensor:
-        """Return side vectors, users first. Shape ``(num_users + num_items, d)``."""
+    def views(self) -> list[Tensor]:
+        """Return y of the fusion and each modality, shapes ``(num_users + num_items, d)``."""
         masks = {name: p.features.mask() for name, p in self.projections.items()}
         spectra = {name: torch.fft.rfft(p(), norm="ortho") for name, p in self.projections.items()}
         factors = [torch.where(masks[name] > 0, x, 1) for name, x in spectra.items()]
         product, known = torch.stack(factors).prod(0), torch.stack(list(masks.values())).amax(0)
-        fused = self._view(self.fused, product, known, self.fused_graph)
-        total = self._preferred(self.fused, content, training) * fused
-        for name, part in self.parts.items():
-            view = self._view(part, spectra[name], masks[name], self.item_graphs[name])
-            share = self.queries[name](fused).softmax(dim=1)
-            total = total + self._preferred(part, content, training) * share * view
-        return total / (len(self.parts) + 1)
+        return [
+            self._view(self.fused, product, known, self.fused_graph),
+            *(
+                self._view(part, spectra[name], masks[name], self.item_graphs[name])
+                for name, part in self.parts.items()
+            ),
+        ]
 
     def _view(self, part: "_Part", spectrum: Tensor, mask: Tensor, graph: Graph) -> Tensor:
         filtered = torch.view_as_complex(part.filter) * spectrum
         denoised = torch.fft.irfft(filtered, n=self.dim, norm="ortho")
-        return self.view(self.item_table.weight * part.purifier(denoised) * mask, graph)
+        return self.pass_on(self.item_table.weight * part.purifier(denoised) * mask, graph)
 
-    def _preferred(self, part: "_Part", content: Tensor, training: bool) -> Tensor:
-        return F.dropout(part.preference(content), self.dropout, training)
+    def side(self, content: Tensor, views: list[Tensor], training: bool) -> Tensor:
+        """Return s of some users and items, from their rows of c and y. Shape ``(n, d)``."""
+        fused, *others = views
+        wanted = [part.preference(content) for part in (self.fused, *self.parts.values())]
+        wanted = [F.dropout(share, self.dropout, training) for share in wanted]
+        total = wanted[0] * fused
+        for share, query, view in zip(wanted[1:], self.queries.values(), others, strict=True):
+            total = total + share * query(fused).softmax(dim=1) * view
+        return total / len(views)
 
 
 class _Part(nn.Module):

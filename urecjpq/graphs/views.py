@@ -19,7 +19,7 @@ from urecjpq.graphs.propagation import (
     layer_mean,
     normalise_symmetrically,
 )
-from urecjpq.losses import bpr_loss, half_squared_norm, info_nce, rows_of
+from urecjpq.losses import bpr_loss, half_squared_norm, info_nce
 from urecjpq.sampling import Triples
 from urecjpq.tables import Table
 
@@ -81,19 +81,24 @@ class ViewBackbone(Backbone):
         self.l2 = l2
         self.contrast_weight = contrast_weight
 
-    def side(self, content: Tensor, training: bool) -> Tensor:
-        """Return side vectors.
+    def views(self) -> list[Tensor]:
+        """Return vectors of each view, users first. Shapes ``(num_users + num_items, d)``."""
+        raise NotImplementedError
+
+    def side(self, content: Tensor, views: list[Tensor], training: bool) -> Tensor:
+        """Return side vectors of some users and items, each made of its own rows alone.
 
         Args:
-            content: LightGCN's vectors, users first, shape ``(num_users + num_items, d)``.
+            content: LightGCN's vectors. Shape ``(n, d)``.
+            views: Their rows of `views`.
             training: Whether to draw dropout; final vectors have none.
 
         Returns:
-            The same shape.
+            Shape ``(n, d)``.
         """
         raise NotImplementedError
 
-    def view(self, items: Tensor, item_graph: Graph) -> Tensor:
+    def pass_on(self, items: Tensor, item_graph: Graph) -> Tensor:
         """Return vectors passed along an item graph, and the normalised sums of those by user.
 
         Args:
@@ -109,30 +114,29 @@ class ViewBackbone(Backbone):
 
     def loss(self, batch: Triples) -> Tensor:
         """Return BPR, the penalty on the batch's vectors, and the contrast. Scalar."""
-        content, side = self._parts(self.training)
-        rows = rows_of(batch, *self._sides(content + side))
-        loss = bpr_loss(*rows) + self.l2 * half_squared_norm(*rows)
+        # Rows of the batch are taken before they are joined: that is the longer part.
+        items = batch.positives + self.num_users, batch.negatives + self.num_users
+        rows = torch.cat([batch.users, *items])
+        content, *views = (F.embedding(rows, part) for part in (self._content(), *self.views()))
+        side = self.side(content, views, self.training)
+        final = (content + side).chunk(3)
+        loss = bpr_loss(*final) + self.l2 * half_squared_norm(*final)
         if self.contrast_weight == 0:
             return loss
-        users, items, _ = rows_of(batch, *self._sides(F.normalize(side)))
-        other_users, other_items, _ = rows_of(batch, *self._sides(F.normalize(content)))
-        of_users = info_nce(users, other_users, TEMPERATURE)
-        contrast = of_users + info_nce(items, other_items, TEMPERATURE)
-        return loss + self.contrast_weight * contrast
+        pairs = zip(F.normalize(side).chunk(3)[:2], F.normalize(content).chunk(3)[:2], strict=True)
+        contrasts = [info_nce(one, other, TEMPERATURE) for one, other in pairs]
+        return loss + self.contrast_weight * torch.stack(contrasts).sum()
 
     def vectors(self) -> tuple[Tensor, Tensor]:
         """Return the final user and item vectors; their dot product is the score."""
-        content, side = self._parts(training=False)
-        return self._sides(content + side)
-
-    def _parts(self, training: bool) -> tuple[Tensor, Tensor]:
-        start = torch.cat([self.user_table.weight, self.item_table.weight])
-        content = layer_mean(self.graph, start, self.num_layers)
-        return content, self.side(content, training)
-
-    def _sides(self, both: Tensor) -> tuple[Tensor, Tensor]:
-        users, items = both.split([self.num_users, self.num_items])
+        content = self._content()
+        final = content + self.side(content, self.views(), training=False)
+        users, items = final.split([self.num_users, self.num_items])
         return users, items
+
+    def _content(self) -> Tensor:
+        start = torch.cat([self.user_table.weight, self.item_table.weight])
+        return layer_mean(self.graph, start, self.num_layers)
 
 
 def gate(dim: int) -> nn.Module:
