@@ -215,7 +215,7 @@ def diversity(item_ids: np.ndarray, features: Features, ks: Sequence[int]) -> di
     _check_lists(item_ids, shape, ks)
     used = np.unique(item_ids[item_ids >= 0])
     used = used[np.asarray(features.present)[used]]
-    vectors = np.asarray(features.values[used], dtype=np.float32)
+    vectors = np.asarray(features.rows(used), dtype=np.float32)
     norms = np.sqrt(np.einsum("nf,nf->n", vectors, vectors))
     vectors /= np.where(norms > 0, norms, 1.0)[:, None]
     rows = np.full(shape[1] + 1, -1)  # the last entry answers for the padding -1

@@ -170,7 +170,7 @@ def dense_modalities(backbone, catalogue, pairs):
     starts = [ids]
     for name in MODALITIES:
         values, present = present_values(catalogue.features[name])
-        first, _, second = backbone.encoders[name].layers
+        first, second = backbone.encoders[name].first, backbone.encoders[name].second
         content = second(F.leaky_relu(first(values))) * present
         starts.append(torch.cat([backbone.preference_tables[name].weight, content]))
     found = []

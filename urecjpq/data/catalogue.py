@@ -25,6 +25,44 @@ class Features:
     values: np.ndarray
     present: np.ndarray
 
+    @property
+    def width(self) -> int:
+        """``f``, length of a feature vector."""
+        return self.values.shape[1]
+
+    @property
+    def num_bytes(self) -> int:
+        """Bytes of all arrays, in the types they have."""
+        return sum(array.nbytes for array in vars(self).values())
+
+    def rows(self, items: np.ndarray | slice) -> np.ndarray:
+        """Return the feature vectors of some items. Shape ``(n, f)``."""
+        return self.values[items]
+
+
+@dataclass(frozen=True)
+class QuantisedFeatures(Features):
+    """Features as product-quantised codes: a vector is decoded when it is asked for.
+
+    Args:
+        values: Sub-ids, whole numbers in ``[0, b)``, shape ``(num_items, m)``.
+        present: As in `Features`.
+        centroids: Floats, shape ``(m, b, f/m)``.
+    """
+
+    centroids: np.ndarray
+
+    @property
+    def width(self) -> int:
+        """``f``, length of a decoded vector."""
+        return self.centroids.shape[0] * self.centroids.shape[2]
+
+    def rows(self, items: np.ndarray | slice) -> np.ndarray:
+        """Return the decoded vectors of some items, float32. Shape ``(n, f)``."""
+        sub_ids = self.values[items]
+        parts = self.centroids[np.arange(sub_ids.shape[1]), sub_ids]
+        return parts.reshape(len(sub_ids), self.width).astype(np.float32, copy=False)
+
 
 @dataclass(frozen=True)
 class Neighbours:

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from urecjpq.data.catalogue import Catalogue, Features, Neighbours
+from urecjpq.data.catalogue import Catalogue, Neighbours
 from urecjpq.errors import require
 
 
@@ -73,7 +73,8 @@ def select_rows(catalogue: Catalogue, users: np.ndarray, items: np.ndarray) -> C
             kept, users=_new_rows(users)[kept.users], items=_new_rows(items)[kept.items]
         ),
         features={
-            k: Features(f.values[items], f.present[items]) for k, f in catalogue.features.items()
+            k: replace(f, values=f.values[items], present=f.present[items])
+            for k, f in catalogue.features.items()
         },
         neighbours={k: _neighbours(n, items) for k, n in catalogue.neighbours.items()},
         titles=None if catalogue.titles is None else catalogue.titles[items],

@@ -28,13 +28,13 @@ def distinct_items(features: Features, k: int) -> tuple[np.ndarray, np.ndarray]:
         ``(num_items,)``; and the items that can be neighbours, ascending: k equal ones at most.
     """
     present = np.flatnonzero(features.present)
-    weights = np.random.default_rng(0).standard_normal(features.values.shape[1])
+    weights = np.random.default_rng(0).standard_normal(features.width)
     keys = [np.zeros(0), *(_dot(rows, weights) for _, rows in _blocks(features, present))]
     _, position, inverse = np.unique(np.concatenate(keys), return_index=True, return_inverse=True)
     guess = present[position[inverse]]
     same = [np.zeros(0, dtype=bool)]
     for at, rows in _blocks(features, present):
-        same.append((rows == features.values[guess[at]]).all(axis=1))
+        same.append((rows == features.rows(guess[at])).all(axis=1))
     first_of = np.arange(len(features.present))
     first_of[present] = np.where(np.concatenate(same), guess, present)
     order = np.argsort(first_of[present], kind="stable")
@@ -52,7 +52,7 @@ def nearest(
         Items, int32, −1 where there are none, and cosines, float32, 0 where there are none. Shapes
         ``(len(rows), k)``.
     """
-    units = _unit(features.values[rows])
+    units = _unit(features.rows(rows))
     left = torch.from_numpy(units).to(device)
     error = units.shape[1] / 2**23
     best = np.full((len(rows), k), -1), np.full((len(rows), k), -np.inf)
@@ -71,7 +71,7 @@ def nearest(
 def _blocks(features: Features, items: np.ndarray) -> Iterator[tuple[slice, np.ndarray]]:
     for start in range(0, len(items), COLUMNS):
         at = slice(start, start + COLUMNS)
-        yield at, features.values[items[at]]
+        yield at, features.rows(items[at])
 
 
 def _merge(best: Best, row: np.ndarray, ids: np.ndarray, cosines: np.ndarray) -> Best:

@@ -101,13 +101,13 @@ class _Encoder(nn.Module):
     def __init__(self, features: FrozenFeatures, dim: int) -> None:
         super().__init__()
         self.features = features
-        self.layers = nn.Sequential(
-            nn.Linear(features.width, 4 * dim), nn.LeakyReLU(), nn.Linear(4 * dim, dim)
-        )
+        self.first = nn.Linear(features.width, 4 * dim)
+        self.second = nn.Linear(4 * dim, dim)
 
     def forward(self) -> Tensor:
         """Return a vector for each item. Shape ``(num_items, d)``."""
-        return self.layers(self.features()) * self.features.mask()
+        hidden = F.leaky_relu(self.features.project(self.first))
+        return self.second(hidden) * self.features.mask()
 
 
 class DualGNNConfig(BackboneSettings):

@@ -4,52 +4,17 @@ from collections.abc import Mapping
 from typing import TypeVar
 
 import numpy as np
-import torch
 from torch import Tensor, nn
 
-from urecjpq.data.catalogue import Features
+from urecjpq.data.catalogue import Features, QuantisedFeatures
 from urecjpq.errors import require
+from urecjpq.graphs.frozen import FrozenCodes
+from urecjpq.graphs.frozen import FrozenFeatures as FrozenFeatures
 from urecjpq.losses import bpr_loss
 from urecjpq.sampling import Triples
 
 Module = TypeVar("Module", bound=nn.Module)
 BLOCK = 4096
-
-
-class FrozenFeatures(nn.Module):
-    """Features as constants: no parameters, and no part of the state that is saved.
-
-    Args:
-        features: What the encoder said, and of which items; float16 is widened. Rows of items
-            without content are zeros here, whatever they were.
-        unit: Whether rows are given length 1.
-    """
-
-    values: Tensor
-    present: Tensor
-
-    def __init__(self, features: Features, unit: bool = False) -> None:
-        super().__init__()
-        values = np.array(features.values, dtype=np.float32)
-        values[~features.present] = 0
-        if unit:
-            values /= np.maximum(np.linalg.norm(values, axis=1, keepdims=True), 1e-12)
-        self.register_buffer("values", torch.from_numpy(values), persistent=False)
-        self.register_buffer("present", torch.from_numpy(features.present.copy()), persistent=False)
-
-    @property
-    def width(self) -> int:
-        """``f``, length of a feature vector."""
-        return self.values.shape[1]
-
-    def forward(self, items: Tensor | None = None) -> Tensor:
-        """Return the features of ``items``, all if None. Shape ``(*items.shape, f)``."""
-        return self.values if items is None else self.values[items]
-
-    def mask(self, items: Tensor | None = None) -> Tensor:
-        """Return 1 for items with content and 0 for others. Shape ``(*items.shape, 1)``."""
-        present = self.present if items is None else self.present[items]
-        return present.unsqueeze(-1).float()
 
 
 class FrozenProjection(nn.Module):
@@ -68,7 +33,7 @@ class FrozenProjection(nn.Module):
 
     def forward(self, items: Tensor | None = None) -> Tensor:
         """Return the projected features of ``items``, all if None. Shape ``(*items.shape, d)``."""
-        return self.linear(self.features(items)) * self.features.mask(items)
+        return self.features.project(self.linear, items) * self.features.mask(items)
 
     def loss(self, users: Tensor, batch: Triples) -> Tensor:
         """Return the BPR loss of user vectors against projected features. Scalar.
@@ -101,7 +66,13 @@ def frozen_features(
     require(bool(features), "features must hold at least one modality", "none", hint)
     for name, given in features.items():
         _check(name, given, num_items)
-    return by_modality({name: FrozenFeatures(features[name], unit) for name in sorted(features)})
+    return by_modality({name: _frozen(features[name], unit) for name in sorted(features)})
+
+
+def _frozen(features: Features, unit: bool) -> FrozenFeatures:
+    if isinstance(features, QuantisedFeatures):
+        return FrozenCodes(features, unit)
+    return FrozenFeatures(features, unit)
 
 
 def by_modality(modules: Mapping[str, Module]) -> Mapping[str, Module]:
@@ -118,6 +89,13 @@ def by_modality(modules: Mapping[str, Module]) -> Mapping[str, Module]:
 
 def _check(name: str, features: Features, num_items: int) -> None:
     values, present = features.values, features.present
+    if isinstance(features, QuantisedFeatures):
+        fits = values.shape[1:] == features.centroids.shape[:1]
+        fits = fits and values.max(initial=0) < features.centroids.shape[1]
+        rule = f"codes of the {name} features must fit centroids of {features.centroids.shape}"
+        require(bool(fits), rule, f"codes of {values.shape} up to {values.max(initial=0)}")
+        finite = bool(np.isfinite(features.centroids).all())
+        require(finite, f"centroids of the {name} features must be finite", "others")
     require(
         values.ndim == 2 and values.shape[0] == num_items and values.shape[1] > 0,
         f"{name} features must have shape ({num_items}, f), one row per item",
