@@ -228,6 +228,16 @@ def test_unknown_user_is_refused(run, capsys, monkeypatch):
     assert "user must be one of the 2,000 users of the run; got 'nobody'." in line
 
 
+def test_features_are_cut_to_codes(home):
+    sizes = []
+    for options in ([], ["--feature-codes", 4]):
+        out = home / f"features-{len(options)}"
+        needed = ["--encoder", "colour", "--backbone", "vbpr", *SMALL]
+        invoke("train", "toy-shop", "--out", out, *needed, *options)
+        sizes.append(json.loads((out / "metrics.json").read_text())["sizes"]["feature_bytes"])
+    assert 0 < sizes[1] < sizes[0]
+
+
 def test_existing_run_is_not_overwritten(run, capsys, monkeypatch):
     line = refused(capsys, monkeypatch, "train", "toy-shop", "--out", run, *SMALL)
     assert "Pass --resume" in line

@@ -53,6 +53,9 @@ def train(
     encoder: Annotated[
         list[str] | None, typer.Option(help="Frozen encoder, or NAME=WEIGHTS; repeatable.")
     ] = None,
+    feature_codes: Annotated[
+        int | None, typer.Option(help="Bytes per item and modality that features are cut to.")
+    ] = None,
     settings: Annotated[
         list[str] | None,
         typer.Option("--set", help="FIELD=VALUE, e.g. training.max_epochs=50; repeatable."),
@@ -64,7 +67,8 @@ def train(
     from urecjpq.commands import train_run
 
     _set_threads(threads)
-    folder = train_run(card, out, data, backbone, tables, seed, encoder, settings, resume)
+    options = (seed, encoder, settings, resume, feature_codes)
+    folder = train_run(card, out, data, backbone, tables, *options)
     typer.echo((folder / "README.md").read_text(encoding="utf-8").split("---\n", 2)[2])
     typer.echo(f"Run: {folder}")
 

@@ -14,6 +14,7 @@ from urecjpq.encoding import encode_catalogue
 from urecjpq.errors import require
 from urecjpq.evaluation import evaluate
 from urecjpq.experiment import describe, run_experiment
+from urecjpq.feature_codes import with_quantised_features
 from urecjpq.files import read_json
 from urecjpq.graphs import BACKBONES
 from urecjpq.graphs.neighbours import with_neighbours
@@ -30,6 +31,7 @@ def train_run(
     encoders: Sequence[str] | None = None,
     settings: Sequence[str] | None = None,
     resume: bool = False,
+    feature_codes: int | None = None,
 ) -> Path:
     """Load the card, describe the run and train it; returns the run folder."""
     require(tables in TABLES, f"tables must be one of {', '.join(TABLES)}", repr(tables))
@@ -39,6 +41,8 @@ def train_run(
     )
     if "neighbours" in BACKBONES[backbone].MODEL.USES:  # those of a large catalogue take a while
         catalogue = with_neighbours(catalogue)
+    if feature_codes is not None:
+        catalogue = with_quantised_features(catalogue, feature_codes)
     choices: dict[str, Any] = {
         "name": f"{backbone}-{tables}",
         "seed": seed,

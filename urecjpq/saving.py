@@ -14,6 +14,7 @@ from urecjpq.environment import environment
 from urecjpq.evaluation import Evaluation, evaluate
 from urecjpq.files import read_tensors, write_json, write_tensors, write_text, written_whole
 from urecjpq.graphs import Backbone
+from urecjpq.graphs.frozen import FrozenFeatures
 from urecjpq.manifest import CHECKPOINT_FILES, VECTORS, write_manifest
 from urecjpq.runs import graph_tensors
 from urecjpq.tables import JPQEmbedding
@@ -113,7 +114,8 @@ def _write_results(
 def sizes(folder: Path, backbone: Backbone) -> dict[str, int]:
     """Return trainable numbers, table bytes as stored, and the bytes of each file of the run.
 
-    Preference tables grow with the users, and count as theirs.
+    Preference tables grow with the users, and count as theirs. Features count as they are held in
+    training: float32, or codes and centroids.
     """
     values, codes = (read_tensors(folder / name)[0] for name in CHECKPOINT_FILES)
     stored = values | codes
@@ -133,6 +135,9 @@ def sizes(folder: Path, backbone: Backbone) -> dict[str, int]:
             )
             for side, prefix in prefixes.items()
         },
+        "feature_bytes": sum(
+            module.num_bytes for module in backbone.modules() if isinstance(module, FrozenFeatures)
+        ),
         "checkpoint_bytes": sum(files.values()),
         "model_file_bytes": files["model.safetensors"],
         "codes_file_bytes": files["codes.safetensors"],
