@@ -44,5 +44,39 @@ def info_nce(anchors: Tensor, others: Tensor, temperature: float) -> Tensor:
 
     Source: van den Oord et al., CPC, 2018 (arXiv:1807.03748).
     """
-    logits = (anchors / temperature) @ others.T
-    return F.cross_entropy(logits, torch.arange(len(logits), device=logits.device))
+    return _InfoNCE.apply(anchors / temperature, others)
+
+
+class _InfoNCE(torch.autograd.Function):
+    """The gradient comes with the loss, a block of anchors at a time, while logits are at hand.
+
+    torch's product and cross entropy write the square of logits four times, and keep it.
+    """
+
+    BLOCK = 256
+
+    @staticmethod
+    def forward(ctx, anchors: Tensor, others: Tensor) -> Tensor:
+        of_anchors, of_others = torch.empty_like(anchors), torch.zeros_like(others)
+        losses = []
+        for start in range(0, len(anchors), _InfoNCE.BLOCK):
+            rows = anchors[start : start + _InfoNCE.BLOCK]
+            logits = rows @ others.T
+            own = logits.diagonal(start)
+            highest = logits.amax(dim=1, keepdim=True)
+            own_above = own - highest.squeeze(1)
+            shares = logits.sub_(highest).exp_()
+            sums = shares.sum(dim=1, keepdim=True)
+            losses.append(sums.log().squeeze(1) - own_above)
+            shares.div_(sums)
+            own -= 1
+            of_anchors[start : start + len(rows)] = shares @ others
+            of_others.addmm_(shares.T, rows)
+        ctx.save_for_backward(of_anchors, of_others)
+        return torch.cat(losses).mean()
+
+    @staticmethod
+    def backward(ctx, *grads: Tensor):
+        of_anchors, of_others = ctx.saved_tensors
+        scale = grads[0] / len(of_anchors)
+        return of_anchors * scale, of_others * scale

@@ -10,7 +10,8 @@ where p_u has first been routed R times: p ← (p + Σ_i softmax_i(p · y_i) y_i
 Source: Wei et al., GRCN, ACM MM 2020 (arXiv:2111.02036). Differences: the trust w_s^m of a node
 in a modality is 1 + v^m · x_s, where the authors have a free number for each node and modality:
 nothing but the tables grows with users and items. In MMRec the routing passes messages to items
-only, so that preferences stay as they were; here they move as the paper says.
+only, so that preferences stay as they were: published figures are those of R = 0, the default here.
+The paper has R = 3; users then take after their own items so much that less is left to learn.
 
 An item without content in a modality is a zero there: users attend to it as to a product of zero,
 and it takes the mean of its users.
@@ -43,7 +44,7 @@ class GRCN(PreferenceBackbone):
         interactions: Training matrix, shape ``(num_users, num_items)``.
         features: Frozen features by modality, at least one.
         preference_tables: A table of users for each modality.
-        num_routings: ``R``.
+        num_routings: ``R``, 3 in the paper.
         num_layers: Propagations of the ids over the refined graph, 2 in the paper.
         l2: Weight of half the squared norm of the batch's ids and preferences.
 
@@ -59,7 +60,7 @@ class GRCN(PreferenceBackbone):
         *,
         features: Mapping[str, Features],
         preference_tables: Mapping[str, Table],
-        num_routings: int = 3,
+        num_routings: int = 0,
         num_layers: int = 2,
         l2: float = 1e-4,
     ) -> None:
@@ -104,6 +105,6 @@ class GRCNConfig(BackboneSettings):
 
     MODEL: ClassVar[type[Backbone]] = GRCN
     name: Literal["grcn"] = "grcn"
-    num_routings: int = Field(default=3, ge=0)
+    num_routings: int = Field(default=0, ge=0)
     num_layers: int = Field(default=2, ge=0)
     l2: float = Field(default=1e-4, ge=0)
