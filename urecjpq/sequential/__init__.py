@@ -1,0 +1,1 @@
+"""Sequential backbones, and losses and scores over a catalogue of items."""

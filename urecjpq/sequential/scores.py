@@ -1,0 +1,124 @@
+"""Scores of a table's rows, by whichever way costs less.
+
+A score of a JPQ table is the sum of ``m`` entries of the query's ``(m, b)`` sub-score table, or a
+dot product with the reconstructed row. The first costs ``b · d`` multiplications per query and then
+``m`` look-ups per candidate; the second ``d`` multiplications per candidate and, where each query
+has candidates of its own, ``d`` floats of memory. benchmarks/candidates.py measures both, and the
+constants below are where they cross.
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+from urecjpq.tables import JPQEmbedding, Table
+
+OWN_CANDIDATES = 4
+"""From so many candidates of its own on, a query takes the sub-score table."""
+SHARED_SPLIT_DIM = 32
+"""From so many dimensions per split on, shared candidates take the sub-score table, …"""
+SHARED_PER_CENTROID = 2
+"""… if there are so many times more candidates than centroids per split."""
+DENSE_PER_CANDIDATE = 16
+"""A full table of up to so many items per own candidate is multiplied as a whole."""
+
+
+def num_items(table: Table) -> int:
+    """Return how many rows of ``table`` are items: all but its special tokens."""
+    return len(table.codes) if isinstance(table, JPQEmbedding) else table.num_embeddings
+
+
+def all_scores(table: Table, queries: Tensor) -> Tensor:
+    """Return the score of every item for every query.
+
+    Args:
+        table: ``num_items`` rows; special tokens after them are left out.
+        queries: Shape ``(n, d)``.
+
+    Returns:
+        Shape ``(n, num_items)``.
+    """
+    count = num_items(table)
+    if isinstance(table, JPQEmbedding) and _sub_scores_are_cheaper(table, count, shared=True):
+        return _SubScores.apply(queries, table.centroids, table.codes.unsqueeze(0))
+    return queries @ table.weight[:count].T
+
+
+def candidate_scores(table: Table, queries: Tensor, ids: Tensor) -> Tensor:
+    """Return the scores of some items for every query.
+
+    Args:
+        table: Any table.
+        queries: Shape ``(n, d)``.
+        ids: Items of each query, shape ``(n, c)``, or of all queries alike, shape ``(c,)``.
+
+    Returns:
+        Shape ``(n, c)``.
+    """
+    shared = ids.ndim == 1
+    if isinstance(table, JPQEmbedding) and _sub_scores_are_cheaper(table, ids.shape[-1], shared):
+        return scores_by_sub_scores(table, queries, ids)
+    if not isinstance(table, JPQEmbedding) and not shared:
+        if num_items(table) <= DENSE_PER_CANDIDATE * ids.shape[1]:
+            return (queries @ table.weight.T).gather(1, ids)
+    return scores_by_rows(table, queries, ids)
+
+
+def scores_by_rows(table: Table, queries: Tensor, ids: Tensor) -> Tensor:
+    """Return what `candidate_scores` does, from the rows of ``ids``."""
+    rows = table(ids)
+    return queries @ rows.T if ids.ndim == 1 else torch.einsum("nd,ncd->nc", queries, rows)
+
+
+def scores_by_sub_scores(table: JPQEmbedding, queries: Tensor, ids: Tensor) -> Tensor:
+    """Return what `candidate_scores` does, from the sub-score tables of ``queries``."""
+    sub_ids = F.embedding(ids if ids.ndim == 2 else ids.unsqueeze(0), table.codes)
+    return _SubScores.apply(queries, table.centroids, sub_ids)
+
+
+def _sub_scores_are_cheaper(table: JPQEmbedding, candidates: int, shared: bool) -> bool:
+    if not shared:
+        return candidates >= OWN_CANDIDATES
+    split_dim = table.embedding_dim // table.code_length
+    enough = candidates >= SHARED_PER_CENTROID * table.codebook_size
+    return enough and split_dim >= SHARED_SPLIT_DIM
+
+
+class _SubScores(torch.autograd.Function):
+    """``Σ_k S[q, k, g_ik]``, holding the sub-scores of one split at a time, and no gradient of all.
+
+    The sub-ids come as ``(n, c, m)``, or as ``(1, c, m)`` for all queries.
+    """
+
+    @staticmethod
+    def forward(ctx, queries: Tensor, centroids: Tensor, sub_ids: Tensor) -> Tensor:
+        ctx.save_for_backward(queries, centroids, sub_ids)
+        scores = queries.new_zeros(len(queries), sub_ids.shape[1])
+        for split, slices in enumerate(_slices(queries, centroids)):
+            sub_scores = slices @ centroids[split].T
+            scores += sub_scores.gather(1, _index(sub_ids, split, len(queries)))
+        return scores
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, *grads: Tensor):  # pyright: ignore[reportIncompatibleMethodOverride]
+        queries, centroids, sub_ids = ctx.saved_tensors
+        grad_queries, grad_centroids = torch.empty_like(queries), torch.empty_like(centroids)
+        per_split = zip(_slices(queries, centroids), _slices(grad_queries, centroids), strict=True)
+        for split, (slices, grad_slices) in enumerate(per_split):
+            index = _index(sub_ids, split, len(queries))
+            grad = queries.new_zeros(len(queries), centroids.shape[1])
+            grad.scatter_add_(1, index, grads[0])
+            grad_slices.copy_(grad @ centroids[split])
+            grad_centroids[split] = grad.T @ slices
+        return grad_queries, grad_centroids, None
+
+
+def _slices(queries: Tensor, centroids: Tensor) -> tuple[Tensor, ...]:
+    return queries.unflatten(1, (len(centroids), -1)).unbind(1)
+
+
+def _index(sub_ids: Tensor, split: int, num_queries: int) -> Tensor:
+    # A sub-id of one byte would be taken for a mask.
+    return sub_ids[..., split].long().expand(num_queries, -1)
