@@ -52,16 +52,24 @@ def read_json(path: Path) -> Any:
     require(path.is_file(), f"{path} must be a file", "nothing there")
     try:
         return json.loads(path.read_text(encoding="utf-8"))
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
         raise InputError(f"{path} must hold JSON; got {error}.") from None
 
 
 def write_tensors(
     path: Path, tensors: Mapping[str, Tensor], metadata: dict[str, str] | None = None
 ) -> None:
-    """Write tensors as safetensors, whole or not at all; equal tensors give equal bytes."""
+    """Write tensors as safetensors, whole or not at all; equal tensors give equal bytes.
+
+    A tensor under two names is written twice.
+    """
+    ordered: dict[str, Tensor] = {}
+    held: set[int] = set()
+    for name in sorted(tensors):
+        tensor = tensors[name].detach().contiguous()
+        ordered[name] = tensor.clone() if tensor.data_ptr() in held else tensor
+        held.add(tensor.data_ptr())
     with written_whole(path) as temporary:
-        ordered = {name: tensors[name].detach().contiguous() for name in sorted(tensors)}
         save_file(ordered, temporary, metadata)
 
 

@@ -14,9 +14,10 @@ from urecjpq.assignment.quotient_remainder import (
     quotient_remainder_size,
 )
 from urecjpq.errors import require
+from urecjpq.pretrained import Pretrained
 
 
-class JPQEmbedding(nn.Module):
+class JPQEmbedding(Pretrained, nn.Module):
     """Embedding table in which a row is ``m`` sub-ids instead of ``d`` floats.
 
     Row ``i`` joins one centroid per split, ``e_i = [ψ_1[g_i1]; …; ψ_m[g_im]]``. The codes ``g``
@@ -209,6 +210,7 @@ class QuotientRemainderEmbedding(JPQEmbedding):
     def __init__(self, num_embeddings: int, embedding_dim: int, scramble: bool = False) -> None:
         codes, _ = assign_by_quotient_remainder(num_embeddings, scramble=scramble)
         super().__init__(codes, embedding_dim, quotient_remainder_size(num_embeddings))
+        self.scramble = scramble
         # The hashes follow from the row number, so they are not saved.
         self._non_persistent_buffers_set.add("codes")
 

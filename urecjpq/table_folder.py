@@ -1,0 +1,215 @@
+"""A quantised table as a folder that other programs load without running anything from it.
+
+    config.json         kind, sizes and number type
+    model.safetensors   codes (unless they follow from the row number), centroids, special rows
+    ids.json            raw ids by row, if the table has them
+    manifest.json       size and sha256 of every file above, written last
+    README.md           the card, for people; it may be edited
+
+Nothing else in the folder is opened.
+"""
+
+from pathlib import Path
+from typing import Literal
+
+import torch
+from pydantic import Field, ValidationError
+from torch import Tensor
+
+from urecjpq.config import SCHEMA, refuse_field
+from urecjpq.errors import InputError, require
+from urecjpq.files import (
+    read_json,
+    read_tensors,
+    sha256_of,
+    verify_file,
+    write_json,
+    write_tensors,
+    write_text,
+)
+from urecjpq.settings import Settings
+from urecjpq.tables import JPQEmbedding, QuotientRemainderEmbedding
+
+CONFIG, VALUES, IDS, MANIFEST, CARD = (
+    "config.json",
+    "model.safetensors",
+    "ids.json",
+    "manifest.json",
+    "README.md",
+)
+READ = (CONFIG, VALUES, IDS, MANIFEST)
+"""The only names that loading opens."""
+NO_PICKLES = "Only what save_pretrained wrote is loaded, never pickles."
+REMEDY = "Copy the folder again, or save the table again."
+
+
+class TableFolderConfig(Settings):
+    """What ``config.json`` says of a table.
+
+    Args:
+        version: Of the package that wrote it.
+        kind: ``jpq`` or ``quotient_remainder``.
+        num_rows: Rows with codes.
+        embedding_dim: ``d``.
+        code_length: ``m``.
+        codebook_size: ``b``.
+        special_tokens: Rows of their own after those with codes.
+        scramble: See `QuotientRemainderEmbedding`.
+        dtype: Of centroids and special rows.
+    """
+
+    schema_version: Literal[1] = Field(SCHEMA, alias="schema")
+    version: str
+    kind: Literal["jpq", "quotient_remainder"]
+    num_rows: int = Field(ge=1)
+    embedding_dim: int = Field(ge=1)
+    code_length: int = Field(ge=1)
+    codebook_size: int = Field(ge=1)
+    special_tokens: int = Field(default=0, ge=0)
+    scramble: bool = False
+    dtype: Literal["float64", "float32", "float16", "bfloat16"] = "float32"
+
+
+def save_table(table: JPQEmbedding, folder: Path) -> None:
+    """Write a table; a folder that holds one already is overwritten.
+
+    Raises:
+        InputError: A value is not finite, or hashed codes were replaced.
+    """
+    tensors, config = _tensors(table), _describe(table)
+    for name, values in tensors.items():
+        _require_finite(name, values)
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in READ:  # a folder without a manifest is refused: never a mixture of two tables
+        (folder / name).unlink(missing_ok=True)
+    write_text(folder / CONFIG, config.model_dump_json(indent=2, by_alias=True) + "\n")
+    write_tensors(folder / VALUES, tensors)
+    names = [CONFIG, VALUES]
+    if table.raw_ids is not None:
+        write_json(folder / IDS, table.raw_ids.tolist())
+        names.append(IDS)
+    write_text(folder / CARD, _card(config, folder))
+    files = {
+        name: {"bytes": (folder / name).stat().st_size, "sha256": sha256_of(folder / name)}
+        for name in names
+    }
+    write_json(folder / MANIFEST, {"schema": SCHEMA, "files": files})
+
+
+def load_table(folder: Path) -> JPQEmbedding:
+    """Return the table in a folder, every byte checked.
+
+    Raises:
+        InputError: A file is missing, cut or changed, or does not fit the others.
+    """
+    names = _verify(folder)
+    path = folder / CONFIG
+    try:
+        config = TableFolderConfig.model_validate(read_json(path))
+    except ValidationError as error:
+        raise refuse_field(error, str(path)) from None
+    tensors, _ = read_tensors(folder / VALUES)
+    with torch.random.fork_rng(devices=[]):  # the values that a new table draws are overwritten
+        table = _empty(config, tensors, folder / VALUES)
+    with torch.no_grad():
+        for name, parameter in table.named_parameters():
+            _require_finite(f"{folder / VALUES}: {name}", tensors[name])
+            parameter.copy_(tensors[name])
+    if IDS in names:
+        table.set_ids(read_json(folder / IDS))
+    return table
+
+
+def _empty(config: TableFolderConfig, tensors: dict[str, Tensor], path: Path) -> JPQEmbedding:
+    """Return a table of the configured sizes, after the file was seen to hold these sizes."""
+    m, b, d = config.code_length, config.codebook_size, config.embedding_dim
+    require(d % m == 0, f"embedding_dim in {path.parent / CONFIG} must be a multiple of {m}", d)
+    expected = {"centroids": (m, b, d // m)}
+    expected |= {"special": (config.special_tokens, d)} if config.special_tokens else {}
+    expected |= {"codes": (config.num_rows, m)} if config.kind == "jpq" else {}
+    found = {name: tuple(values.shape) for name, values in tensors.items()}
+    require(found == expected, f"{path} must hold {expected}", found, REMEDY)
+    dtype = getattr(torch, config.dtype)
+    types = {str(values.dtype) for name, values in tensors.items() if name != "codes"}
+    require(types == {str(dtype)}, f"{path} must hold numbers of {dtype}", sorted(types), REMEDY)
+    if config.kind == "jpq":
+        codes = tensors["codes"]
+        whole = not codes.is_floating_point()
+        require(whole, f"codes in {path} must be whole numbers", codes.dtype, REMEDY)
+        return JPQEmbedding(codes, d, b, special_tokens=config.special_tokens).to(dtype)
+    fits = m == 2 and not config.special_tokens and (b - 1) ** 2 < config.num_rows <= b**2
+    require(fits, f"{path.parent / CONFIG} must be of a quotient-remainder table", config)
+    return QuotientRemainderEmbedding(config.num_rows, d, config.scramble).to(dtype)
+
+
+def _describe(table: JPQEmbedding) -> TableFolderConfig:
+    import importlib.metadata
+
+    hashed = isinstance(table, QuotientRemainderEmbedding)
+    if hashed:
+        fresh = QuotientRemainderEmbedding(len(table.codes), table.embedding_dim, table.scramble)
+        same = torch.equal(fresh.codes, table.codes.cpu())
+        hint = "A JPQEmbedding can be made of them."
+        require(same, "codes must be those that follow from the row numbers", "others", hint)
+    return TableFolderConfig(
+        version=importlib.metadata.version("urecjpq"),
+        kind="quotient_remainder" if hashed else "jpq",
+        num_rows=len(table.codes),
+        embedding_dim=table.embedding_dim,
+        code_length=table.code_length,
+        codebook_size=table.codebook_size,
+        special_tokens=table.special_tokens,
+        scramble=hashed and table.scramble,
+        dtype=str(table.centroids.dtype).removeprefix("torch."),  # type: ignore[arg-type]
+    )
+
+
+def _tensors(table: JPQEmbedding) -> dict[str, Tensor]:
+    """Return what is stored; not the state_dict: a sibling's has no codes."""
+    hashed = isinstance(table, QuotientRemainderEmbedding)
+    parameters = {name: value.detach().cpu() for name, value in table.named_parameters()}
+    return parameters | ({} if hashed else {"codes": table.codes.cpu()})
+
+
+def _require_finite(name: str, values: Tensor) -> None:
+    finite = not values.is_floating_point() or bool(values.isfinite().all())
+    require(finite, f"{name} must be finite", "NaN or infinity", "Was the training diverging?")
+
+
+def _verify(folder: Path) -> set[str]:
+    """Hold every file to the manifest, and return their names."""
+    require(folder.is_dir(), f"{folder} must be a folder", "no such folder")
+    path = folder / MANIFEST
+    require(path.is_file(), f"{folder} must hold a table", f"no {MANIFEST}", NO_PICKLES)
+    manifest = read_json(path)
+    try:
+        files = {name: (file["bytes"], file["sha256"]) for name, file in manifest["files"].items()}
+        typed = {(type(size), type(sha256)) for size, sha256 in files.values()} == {(int, str)}
+    except (AttributeError, KeyError, TypeError):
+        raise InputError(
+            f"{path} must list files, bytes and sha256; got others. {REMEDY}"
+        ) from None
+    known = {CONFIG, VALUES} <= set(files) <= {CONFIG, VALUES, IDS}
+    schema = set(manifest) == {"schema", "files"} and manifest["schema"] == SCHEMA
+    rule = f"{path} must be of schema {SCHEMA} and list {CONFIG}, {VALUES} and at most {IDS}"
+    fits = typed and known and schema
+    require(fits, rule, f"{manifest.get('schema')!r} and {sorted(files)}", REMEDY)
+    for name, (size, sha256) in files.items():
+        verify_file(folder / name, size, sha256, REMEDY)
+    return set(files)
+
+
+def _card(config: TableFolderConfig, folder: Path) -> str:
+    name = "QuotientRemainderEmbedding" if config.kind == "quotient_remainder" else "JPQEmbedding"
+    return f"""---
+library_name: urecjpq
+tags: [recommendation, embedding, product-quantisation]
+---
+# {folder.name}
+
+{config.num_rows:,} embeddings of {config.embedding_dim} numbers as codes of {config.code_length}
+sub-ids over {config.codebook_size:,} shared centroids per split.
+
+    from urecjpq import {name}
+    table = {name}.from_pretrained("this folder or this repository")
+"""
