@@ -15,14 +15,16 @@ from urecjpq.testing_hub import local_hub
 IDS = ["NA", "007", "a\tb\nc", "ünï", '"', *(f"item{row}" for row in range(25))]
 
 
-def jpq(special_tokens=0, codebook_size=5):
+def jpq(special_tokens=0, codebook_size=5, padding_idx=None):
     codes = np.random.default_rng(0).integers(codebook_size, size=(30, 4))
-    return JPQEmbedding(codes, 8, codebook_size, special_tokens=special_tokens)
+    return JPQEmbedding(codes, 8, codebook_size, None, special_tokens, padding_idx)
 
 
 TABLES = {
     "jpq": jpq,
     "special": lambda: jpq(special_tokens=2),
+    "padding": lambda: jpq(padding_idx=0),
+    "padding at the end": lambda: jpq(special_tokens=2, padding_idx=31),
     "two bytes": lambda: jpq(codebook_size=300),
     "half": lambda: jpq().half(),
     "bfloat16": lambda: jpq().bfloat16(),
@@ -182,6 +184,7 @@ def resign(folder):
         ({"codebook_size": 6}, r"model.safetensors must hold .*\(4, 6, 2\)"),
         ({"special_tokens": 0}, "model.safetensors must hold"),
         ({"code_length": 3}, "embedding_dim in .*config.json must be a multiple of 3; got 8"),
+        ({"padding_idx": 31}, "padding_idx must be a row below 31; got 31"),
         ({"dtype": "float16"}, r"must hold numbers of torch.float16; got \['torch.float32'\]"),
         ({"dtype": "object"}, "config.json: dtype: .*; got 'object'"),
         ({"schema": 2}, "config.json: schema: .*; got 2"),

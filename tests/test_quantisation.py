@@ -88,10 +88,10 @@ def test_the_swapped_model_still_runs_and_trains(codes):
 def test_rows_beyond_the_codes_keep_their_values(codes):
     model = Foreign()
     nn.init.normal_(model.users.weight)
-    special = model.users.weight.detach()[20:].clone()
+    mask = model.users.weight.detach()[21].clone()
     quantise(model, codes, codebook_size=5)
     assert model.users.num_embeddings == 22
-    assert torch.equal(model.users(torch.tensor([20, 21])), special)
+    assert torch.equal(model.users(torch.tensor(21)), mask)
 
 
 def test_centroids_of_an_assignment_are_the_start():
@@ -157,6 +157,72 @@ def test_a_weight_that_another_layer_shares_is_refused(codes):
     with pytest.raises(InputError, match=r"must not share its weight .*; got \['head'\]\. Score"):
         quantise(model, codes, codebook_size=5)
     assert_same(model, kinds, values)
+
+
+@pytest.mark.parametrize("option", ["max_norm", "sparse", "scale_grad_by_freq"])
+def test_what_a_quantised_table_cannot_do_is_refused(codes, option):
+    model = Foreign()
+    model.alias.__setattr__(option, True)
+    kinds, values = [type(m) for m in model.modules()], values_of(model)
+    with pytest.raises(InputError, match=rf"must have no max_norm or .*; got {option}=True\. Make"):
+        quantise(model, codes, codebook_size=5)
+    assert_same(model, kinds, values)
+
+
+def test_a_table_of_a_class_of_its_own_is_refused():
+    class Scaled(nn.Embedding):
+        def forward(self, input):
+            return 2 * super().forward(input)
+
+    model = nn.ModuleDict({"table": Scaled(30, DIM)})
+    with pytest.raises(InputError, match="table must be an nn.Embedding itself; got Scaled"):
+        quantise(model, {"table": assign_by_random(30, 4, 5)}, codebook_size=5)
+
+
+def test_a_parametrised_weight_is_refused():
+    model = nn.ModuleDict({"table": nn.utils.parametrizations.weight_norm(nn.Embedding(30, DIM))})
+    with pytest.raises(InputError, match="table must be an nn.Embedding itself; got Parametrized"):
+        quantise(model, {"table": assign_by_random(30, 4, 5)}, codebook_size=5)
+
+
+@pytest.mark.parametrize(("with_code", "rows"), [(True, 30), (False, 30), (False, 31)])
+def test_padding_before_the_items_stays_zero_and_the_codes_of_items_stay_theirs(with_code, rows):
+    codes = assign_by_random(29, 4, 5, seed=1).codes
+    given = np.concatenate([codes[:1], codes]) if with_code else codes
+    model = nn.ModuleDict({"table": nn.Embedding(rows, DIM, padding_idx=0)})
+    nn.init.normal_(model["table"].weight)  # as frameworks do to every table, padding included
+    mask = model["table"].weight.detach()[30:].clone()
+    items = quantise(model, {"table": given}, codebook_size=5)["table"]
+    np.testing.assert_array_equal(items.codes[1:], codes)
+    assert torch.equal(items.weight[30:], mask)
+    ids = torch.tensor([[0, 3], [29, 0]])
+    assert torch.equal(items(ids), items.weight[ids])
+    assert items(ids)[0, 0].tolist() == items.weight[0].tolist() == [0] * DIM
+    items(torch.tensor([0])).sum().backward()
+    assert items.centroids.grad.abs().sum() == 0
+    items.weight[0].sum().backward()
+    assert items.centroids.grad.abs().sum() == 0
+
+
+def test_padding_among_the_special_tokens_is_zero_too(codes):
+    model = quantise(Foreign(), codes, codebook_size=5)
+    assert model.users.padding_idx == 20
+    assert model.users(torch.tensor(20)).tolist() == [0] * DIM
+    model.users(torch.tensor([20, 21])).sum().backward()
+    assert model.users.special.grad.sum(dim=1).tolist() == [0, DIM]
+
+
+def test_a_padding_row_that_is_none_is_refused():
+    with pytest.raises(InputError, match="padding_idx must be a row below 30; got 30"):
+        JPQEmbedding(assign_by_random(30, 4, 5).codes, DIM, 5, padding_idx=30)
+
+
+def test_frozen_tables_stay_frozen(codes):
+    model = Foreign()
+    model.users.requires_grad_(False)
+    quantise(model, codes, codebook_size=5)
+    assert not any(parameter.requires_grad for parameter in model.users.parameters())
+    assert model.alias.centroids.requires_grad
 
 
 def test_a_copy_of_the_model_can_be_swapped_alone(codes):

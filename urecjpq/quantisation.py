@@ -17,7 +17,9 @@ def quantise(module: nn.Module, codes: Mapping[str, Codes], codebook_size: int =
     """Swap named ``nn.Embedding`` tables inside ``module`` for quantised ones, in place.
 
     A table that occurs under several names is swapped under all of them. Rows beyond the codes
-    (padding, mask) become special tokens that keep the values they have.
+    (a mask, padding at the end) become special tokens that keep the values they have. The row of a
+    table's ``padding_idx`` becomes zero and stays so; its code may be left out. Frozen tables stay
+    frozen.
 
         quantise(model, {"item_embedding": assign_by_svd(interactions, code_length=8)})
 
@@ -32,7 +34,9 @@ def quantise(module: nn.Module, codes: Mapping[str, Codes], codebook_size: int =
 
     Raises:
         InputError: No table of that name or one named twice, more codes than rows, sizes that do
-            not fit, or a weight that another layer shares. Nothing has been swapped then.
+            not fit, a weight that another layer shares, or a table that does what a quantised one
+            cannot (``max_norm``, ``sparse``, ``scale_grad_by_freq``, a class of its own). Nothing
+            has been swapped then.
     """
     # With duplicates, since a shared table goes by any of its names; without the model itself.
     modules = module.named_modules(remove_duplicate=False)
@@ -44,6 +48,7 @@ def quantise(module: nn.Module, codes: Mapping[str, Codes], codebook_size: int =
         other = first_name.setdefault(tables[name], name)
         require(other == name, f"{name} must be given codes once", f"the same table as {other}")
         _require_own_weight(module, tables[name], name)
+        _require_plain(tables[name], name)
         swapped[tables[name]] = _quantised(tables[name], given, codebook_size, name)
     for parent in list(module.modules()):
         for name, child in list(parent._modules.items()):  # named_children() names a child once
@@ -54,16 +59,32 @@ def quantise(module: nn.Module, codes: Mapping[str, Codes], codebook_size: int =
 
 def _quantised(table: nn.Embedding, given: Codes, codebook_size: int, name: str) -> JPQEmbedding:
     codes, centroids = given if isinstance(given, Assignment) else (given, None)
-    special_tokens = table.num_embeddings - len(codes)
-    require(
-        special_tokens >= 0,
-        f"codes of {name} must have at most {table.num_embeddings} rows",
-        len(codes),
-    )
-    quantised = JPQEmbedding(codes, table.embedding_dim, codebook_size, centroids, special_tokens)
+    rows, padding_idx = table.num_embeddings, table.padding_idx
+    require(len(codes) <= rows, f"codes of {name} must have at most {rows} rows", len(codes))
+    if padding_idx is not None and padding_idx < len(codes) < rows:
+        codes = np.insert(np.asarray(codes), padding_idx, 0, axis=0)
+    special_tokens = rows - len(codes)
+    sizes = (table.embedding_dim, codebook_size, centroids, special_tokens, padding_idx)
+    quantised = JPQEmbedding(codes, *sizes)
     if special_tokens:
         quantised.special.data.copy_(table.weight.data[len(codes) :])
+    quantised.requires_grad_(table.weight.requires_grad)
     return quantised.to(table.weight.device, table.weight.dtype)
+
+
+def _require_plain(table: nn.Embedding, name: str) -> None:
+    """Refuse a table whose behaviour would be lost."""
+    own = type(table) is not nn.Embedding
+    hint = "Swap it by hand: what its class adds would be lost."
+    require(not own, f"{name} must be an nn.Embedding itself", type(table).__name__, hint)
+    does = {
+        "max_norm": table.max_norm is not None,
+        "sparse": table.sparse,
+        "scale_grad_by_freq": table.scale_grad_by_freq,
+    }
+    found = ", ".join(f"{option}={getattr(table, option)}" for option, on in does.items() if on)
+    hint = "Make the table without: its rows share their centroids, and their gradients are dense."
+    require(not found, f"{name} must have no {' or '.join(does)}", found, hint)
 
 
 def _require_own_weight(module: nn.Module, table: nn.Embedding, name: str) -> None:

@@ -54,6 +54,7 @@ class TableFolderConfig(Settings):
         code_length: ``m``.
         codebook_size: ``b``.
         special_tokens: Rows of their own after those with codes.
+        padding_idx: The row that is zero, if there is one.
         scramble: See `QuotientRemainderEmbedding`.
         dtype: Of centroids and special rows.
     """
@@ -66,6 +67,7 @@ class TableFolderConfig(Settings):
     code_length: int = Field(ge=1)
     codebook_size: int = Field(ge=1)
     special_tokens: int = Field(default=0, ge=0)
+    padding_idx: int | None = None
     scramble: bool = False
     dtype: Literal["float64", "float32", "float16", "bfloat16"] = "float32"
 
@@ -136,7 +138,8 @@ def _empty(config: TableFolderConfig, tensors: dict[str, Tensor], path: Path) ->
         codes = tensors["codes"]
         whole = not codes.is_floating_point()
         require(whole, f"codes in {path} must be whole numbers", codes.dtype, REMEDY)
-        return JPQEmbedding(codes, d, b, special_tokens=config.special_tokens).to(dtype)
+        special_tokens, padding_idx = config.special_tokens, config.padding_idx
+        return JPQEmbedding(codes, d, b, None, special_tokens, padding_idx).to(dtype)
     fits = m == 2 and not config.special_tokens and (b - 1) ** 2 < config.num_rows <= b**2
     require(fits, f"{path.parent / CONFIG} must be of a quotient-remainder table", config)
     return QuotientRemainderEmbedding(config.num_rows, d, config.scramble).to(dtype)
@@ -159,6 +162,7 @@ def _describe(table: JPQEmbedding) -> TableFolderConfig:
         code_length=table.code_length,
         codebook_size=table.codebook_size,
         special_tokens=table.special_tokens,
+        padding_idx=table.padding_idx,
         scramble=hashed and table.scramble,
         dtype=str(table.centroids.dtype).removeprefix("torch."),  # type: ignore[arg-type]
     )

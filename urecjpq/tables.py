@@ -29,10 +29,12 @@ class JPQEmbedding(Pretrained, nn.Module):
         codebook_size: ``b``, centroids per split; up to 256, a sub-id takes one byte.
         centroids: Values to start from, shape ``(m, b, d/m)``; drawn at random if None.
         special_tokens: Rows of their own after the coded ones (padding, mask), outside the codes.
+        padding_idx: Row that is zero and never trained, whatever its code, as in ``nn.Embedding``.
+            `score_table` and an index know codes alone: ``index.remove([padding_idx])``.
 
     Raises:
-        InputError: ``d`` is not a multiple of ``m``, a sub-id is out of range, or ``centroids``
-            has another shape.
+        InputError: ``d`` is not a multiple of ``m``, a sub-id or ``padding_idx`` is out of range,
+            or ``centroids`` has another shape.
 
     Source: Petrov & Macdonald, RecJPQ, WSDM 2024 (arXiv:2312.06165). The authors' code gives
     padding and mask ordinary codes and never starts from given centroids.
@@ -47,6 +49,7 @@ class JPQEmbedding(Pretrained, nn.Module):
         codebook_size: int = 256,
         centroids: Tensor | np.ndarray | None = None,
         special_tokens: int = 0,
+        padding_idx: int | None = None,
     ) -> None:
         super().__init__()
         codes = torch.as_tensor(codes)
@@ -63,6 +66,9 @@ class JPQEmbedding(Pretrained, nn.Module):
         self.embedding_dim = embedding_dim
         self.special_tokens = special_tokens
         self.num_embeddings = len(codes) + special_tokens
+        self.padding_idx = padding_idx
+        is_row = padding_idx is None or 0 <= padding_idx < self.num_embeddings
+        require(is_row, f"padding_idx must be a row below {self.num_embeddings}", padding_idx)
         self.register_buffer("codes", torch.empty(codes.shape, dtype=self.code_dtype))
         self._members: _Members | None = None
         self.set_codes(codes)
@@ -117,6 +123,12 @@ class JPQEmbedding(Pretrained, nn.Module):
 
     def forward(self, ids: Tensor) -> Tensor:
         """Return the embeddings of ``ids``. Shape ``(*ids.shape, d)``."""
+        rows = self._rows(ids)
+        if self.padding_idx is None:
+            return rows
+        return rows.masked_fill((ids == self.padding_idx).unsqueeze(-1), 0)
+
+    def _rows(self, ids: Tensor) -> Tensor:
         if not self.special_tokens:
             return self._coded_rows(ids)
         is_special = ids >= len(self.codes)
@@ -138,7 +150,10 @@ class JPQEmbedding(Pretrained, nn.Module):
     def weight(self) -> Tensor:
         """The full table, materialised. Shape ``(num_embeddings, d)``."""
         rows = _AllRows.apply(self.centroids, self)
-        return torch.cat([rows, self.special]) if self.special_tokens else rows
+        rows = torch.cat([rows, self.special]) if self.special_tokens else rows
+        if self.padding_idx is None:
+            return rows
+        return rows.index_fill(0, torch.tensor(self.padding_idx, device=rows.device), 0)
 
     def members(self) -> Tensor:
         """Return which (row, split) pairs use each centroid, as a 0/1 matrix.
