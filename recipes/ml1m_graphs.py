@@ -1,0 +1,52 @@
+"""MovieLens 1M with titles: LightGCN, VBPR and FREEDOM with full tables and with JPQ kmeans codes.
+
+    python recipes/ml1m_graphs.py --card FOLDER/ml-1m.toml --encoder minilm
+
+FOLDER is made by benchmarks/ml_1m.py; --card ml-1m takes GroupLens's own file instead. The last
+film of each user is the test, the last but one the validation; all films but those of the user's
+training are ranked. Finished runs are kept: the same command goes on where it was stopped. An epoch
+takes up to half a minute.
+"""
+
+import argparse
+from pathlib import Path
+
+from urecjpq import compare_runs, describe, load_catalogue, run_grid
+from urecjpq.config import TABLES, TrainingConfig
+from urecjpq.encoding import encode_catalogue
+from urecjpq.graphs.neighbours import with_neighbours
+
+BACKBONES = ("vbpr", "lightgcn", "freedom")
+TABLE_NAMES = ("full", "jpq-kmeans")
+# 16 times as many pairs as Amazon Baby's: batches of four times the usual size, steps as long.
+TRAINING = TrainingConfig(learning_rate=4e-3, batch_size=8192, patience=5)
+
+
+def main(card: str, data: Path | None, encoder: str, out: Path, workers: int) -> None:
+    """Train what is not there yet, and print the table."""
+    catalogue = encode_catalogue(load_catalogue(card, data), [encoder])
+    catalogue = with_neighbours(catalogue)
+    configs = [
+        describe(
+            catalogue,
+            name=f"{backbone}-{table}",
+            seed=0,
+            backbone={"name": backbone},
+            tables=TABLES[table],
+            training=TRAINING,
+        )
+        for backbone in BACKBONES
+        for table in TABLE_NAMES
+    ]
+    print(compare_runs(run_grid(catalogue, configs, out, workers)).to_text())
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description="Graph models on ML-1M, full and quantised")
+    parser.add_argument("--card", default="ml-1m", help="data set")
+    parser.add_argument("--data", type=Path, help="folder with the files that the card names")
+    parser.add_argument("--encoder", default="minilm", help="of titles; NAME=FOLDER has weights")
+    parser.add_argument("--out", type=Path, default=Path("runs/ml-1m-graphs"), help="for the runs")
+    parser.add_argument("--workers", type=int, default=1, help="runs side by side")
+    chosen = parser.parse_args()
+    main(chosen.card, chosen.data, chosen.encoder, chosen.out, chosen.workers)
