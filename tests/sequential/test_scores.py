@@ -31,7 +31,7 @@ TABLES = {
     "quotient_remainder": lambda: QuotientRemainderEmbedding(NUM_ITEMS, DIM),
     "jpq": jpq,
     "jpq_two_bytes": lambda: jpq(b=300),
-    "jpq_wide_splits": lambda: jpq(embedding_dim=64, m=2),
+    "jpq_wide_splits": lambda: jpq(embedding_dim=96, m=2),
     "jpq_special_tokens": lambda: jpq(special_tokens=2),
 }
 
@@ -116,28 +116,43 @@ def test_same_bits_with_deterministic_algorithms(table, shape, threads):
 
 
 @pytest.mark.parametrize(
-    ("table", "shape", "way"),
+    ("m", "num_queries", "shape", "taken"),
     [
-        (jpq(b=5), (NUM_QUERIES, 20), "_SubScores"),
-        (jpq(b=5), (NUM_QUERIES, 1), "Rows"),
-        (jpq(b=5), (30,), "Rows"),
-        (jpq(embedding_dim=64, m=2, b=5), (30,), "_SubScores"),
-        (jpq(embedding_dim=64, m=2, b=5), (4,), "Rows"),
+        (4, NUM_QUERIES, (NUM_QUERIES, 1), False),
+        (4, NUM_QUERIES, (NUM_QUERIES, 2), True),
+        (4, NUM_QUERIES, (79,), False),
+        (4, NUM_QUERIES, (80,), True),
+        (4, 17, (80,), False),
+        (1, 17, (80,), True),
     ],
 )
-def test_the_cheaper_way_is_taken(monkeypatch, table, shape, way):
+def test_the_cheaper_way_is_taken(monkeypatch, m, num_queries, shape, taken):
     calls = []
-    real = scores._SubScores.apply
-    monkeypatch.setattr(scores._SubScores, "apply", lambda *a: calls.append(1) or real(*a))
-    candidate_scores(table, torch.randn(NUM_QUERIES, table.embedding_dim), some_ids(shape))
-    assert bool(calls) == (way == "_SubScores")
+    real = scores.scores_by_sub_scores
+    monkeypatch.setattr(scores, "scores_by_sub_scores", lambda *a: calls.append(1) or real(*a))
+    table = jpq(m=m, embedding_dim=48, b=20)
+    candidate_scores(table, torch.randn(num_queries, 48), some_ids(shape))
+    assert bool(calls) == taken
 
 
-def test_candidates_of_a_large_catalogue_need_no_table(monkeypatch):
+@pytest.mark.parametrize("num_queries", [1, 20])
+def test_scores_of_a_large_catalogue_need_no_table(monkeypatch, num_queries):
+    table, queries = jpq(1000, b=6), torch.randn(num_queries, DIM)
+    expected = queries @ table.weight.T
+    forbid_the_whole_table(monkeypatch)
+    monkeypatch.setattr(scores, "ROWS_AT_ONCE", 300)
+    torch.testing.assert_close(all_scores(table, queries), expected)
+
+
+def forbid_the_whole_table(monkeypatch):
     def refuse(self):
         raise AssertionError("materialised")
 
     monkeypatch.setattr(JPQEmbedding, "weight", property(refuse))
+
+
+def test_candidates_of_a_large_catalogue_need_no_table(monkeypatch):
+    forbid_the_whole_table(monkeypatch)
     table = jpq(1000)
     for ids in (torch.arange(500, 530), torch.arange(180).reshape(NUM_QUERIES, 30)):
         result = candidate_scores(table, torch.randn(NUM_QUERIES, DIM), ids)

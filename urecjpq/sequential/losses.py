@@ -16,14 +16,12 @@ from torch.autograd.function import once_differentiable
 from torch.utils.checkpoint import checkpoint
 
 from urecjpq.errors import require
-from urecjpq.sequential.scores import candidate_scores, num_items
+from urecjpq.sequential.scores import ROWS_AT_ONCE, candidate_scores, num_items
 from urecjpq.settings import Settings
 from urecjpq.tables import JPQEmbedding, Table
 
 SCORES_AT_ONCE = 2**22
 """Scores that the full softmax holds at a time."""
-ROWS_AT_ONCE = 2**16
-"""JPQ tables of more items are never reconstructed as a whole."""
 
 
 class Loss(Settings):
@@ -103,9 +101,9 @@ class GBCE(Loss):
 class Softmax(Loss):
     """Cross-entropy of the positive over all items: ``log Σ_j exp(s_j) − s⁺``.
 
-    Never more than a block of the scores is held. Where the rows of the table fit, gradients are
-    taken in the same pass, block by block of positions, so that no score is computed twice; a
-    larger JPQ table goes block by block of items, each computed again for its gradient.
+    Never more than a block of the scores is held. Gradients are taken in the same pass, block by
+    block of positions, so that no score is computed twice; a JPQ table too large to reconstruct
+    goes block by block of items, each computed again for its gradient.
     """
 
     name: Literal["softmax"] = "softmax"

@@ -14,14 +14,16 @@ from torch.autograd.function import once_differentiable
 
 from urecjpq.tables import JPQEmbedding, Table
 
-OWN_CANDIDATES = 4
-"""From so many candidates of its own on, a query takes the sub-score table."""
-SHARED_SPLIT_DIM = 32
-"""From so many dimensions per split on, shared candidates take the sub-score table, …"""
-SHARED_PER_CENTROID = 2
-"""… if there are so many times more candidates than centroids per split."""
-DENSE_PER_CANDIDATE = 16
-"""A full table of up to so many items per own candidate is multiplied as a whole."""
+CANDIDATES_PER_CENTROID = 4
+"""Fewer shared candidates per centroid of a split, or floats of own ones, go by rows."""
+FEW_QUERIES = 16
+"""So few queries share their candidates' look-ups at less than the cost of making rows."""
+WIDE_SPLIT_DIM = 48
+"""From so many dimensions per split on, looking up costs less than multiplying, at any number."""
+ITEMS_PER_CANDIDATE = 16
+"""Up to so many items per own candidate, a full table is multiplied as a whole."""
+ROWS_AT_ONCE = 2**16
+"""A larger JPQ table is never reconstructed as a whole."""
 
 
 def num_items(table: Table) -> int:
@@ -40,8 +42,12 @@ def all_scores(table: Table, queries: Tensor) -> Tensor:
         Shape ``(n, num_items)``.
     """
     count = num_items(table)
-    if isinstance(table, JPQEmbedding) and _sub_scores_are_cheaper(table, count, shared=True):
-        return _SubScores.apply(queries, table.centroids, table.codes.unsqueeze(0))
+    if isinstance(table, JPQEmbedding):
+        if sub_scores_are_cheaper(table, len(queries), (count,)):
+            return _SubScores.apply(queries, table.centroids, table.codes.unsqueeze(0))
+        if count > ROWS_AT_ONCE:
+            blocks = torch.arange(count, device=queries.device).split(ROWS_AT_ONCE)
+            return torch.cat([scores_by_rows(table, queries, ids) for ids in blocks], dim=1)
     return queries @ table.weight[:count].T
 
 
@@ -56,13 +62,23 @@ def candidate_scores(table: Table, queries: Tensor, ids: Tensor) -> Tensor:
     Returns:
         Shape ``(n, c)``.
     """
-    shared = ids.ndim == 1
-    if isinstance(table, JPQEmbedding) and _sub_scores_are_cheaper(table, ids.shape[-1], shared):
-        return scores_by_sub_scores(table, queries, ids)
-    if not isinstance(table, JPQEmbedding) and not shared:
-        if num_items(table) <= DENSE_PER_CANDIDATE * ids.shape[1]:
-            return (queries @ table.weight.T).gather(1, ids)
+    if isinstance(table, JPQEmbedding):
+        if sub_scores_are_cheaper(table, len(queries), ids.shape):
+            return scores_by_sub_scores(table, queries, ids)
+    elif ids.ndim == 2 and table.num_embeddings <= ITEMS_PER_CANDIDATE * ids.shape[1]:
+        return all_scores(table, queries).gather(1, ids)
     return scores_by_rows(table, queries, ids)
+
+
+def sub_scores_are_cheaper(
+    table: JPQEmbedding, num_queries: int, ids_shape: tuple[int, ...]
+) -> bool:
+    """Return whether candidates of the shape that `candidate_scores` takes go by sub-scores."""
+    candidates, least = ids_shape[-1], CANDIDATES_PER_CENTROID * table.codebook_size
+    if len(ids_shape) == 2:
+        return candidates * table.embedding_dim >= least
+    split_dim = table.embedding_dim // table.code_length
+    return candidates >= least and (num_queries <= FEW_QUERIES or split_dim >= WIDE_SPLIT_DIM)
 
 
 def scores_by_rows(table: Table, queries: Tensor, ids: Tensor) -> Tensor:
@@ -75,14 +91,6 @@ def scores_by_sub_scores(table: JPQEmbedding, queries: Tensor, ids: Tensor) -> T
     """Return what `candidate_scores` does, from the sub-score tables of ``queries``."""
     sub_ids = F.embedding(ids if ids.ndim == 2 else ids.unsqueeze(0), table.codes)
     return _SubScores.apply(queries, table.centroids, sub_ids)
-
-
-def _sub_scores_are_cheaper(table: JPQEmbedding, candidates: int, shared: bool) -> bool:
-    if not shared:
-        return candidates >= OWN_CANDIDATES
-    split_dim = table.embedding_dim // table.code_length
-    enough = candidates >= SHARED_PER_CENTROID * table.codebook_size
-    return enough and split_dim >= SHARED_SPLIT_DIM
 
 
 class _SubScores(torch.autograd.Function):

@@ -1,0 +1,128 @@
+"""Seconds of candidate scores by sub-score tables and by reconstructed rows: where they cross.
+
+    python benchmarks/candidates.py > benchmarks/results/candidates.jsonl
+
+A JPQ table of 1,000,000 items, m = 8, b = 256, random codes. Candidates are each query's own, or
+shared by all queries. Each line has the median of both ways, `forward` alone and with the gradients
+of queries and centroids (`both`), and which way `candidate_scores` takes; a way that would hold
+more than a gigabyte of rows is left out. Lines of kind `full` are a full table of 3,416 items: rows
+of own candidates beside the product with all items. Seconds are CPU seconds of one thread, which a
+busy machine disturbs least.
+"""
+
+import argparse
+import itertools
+import json
+import statistics
+import time
+from collections.abc import Callable, Iterator
+
+import torch
+from torch import Tensor
+
+from urecjpq.environment import environment
+from urecjpq.sequential.scores import (
+    ITEMS_PER_CANDIDATE,
+    all_scores,
+    scores_by_rows,
+    scores_by_sub_scores,
+    sub_scores_are_cheaper,
+)
+from urecjpq.tables import JPQEmbedding, Table
+
+NUM_ITEMS, CODE_LENGTH, CODEBOOK_SIZE = 1_000_000, 8, 256
+FULL_ITEMS = 3416
+FLOATS_AT_MOST = 2**28
+DIMS = (64, 128, 256, 512)
+OWN_COUNTS = (1, 2, 4, 8, 16, 32, 64, 256, 1000, 10_000, 100_000, 1_000_000)
+SHARED_COUNTS = (16, 64, 256, 512, 1000, 2000, 4000, 10_000, 100_000, 1_000_000)
+
+Score = Callable[[Table, Tensor, Tensor], Tensor]
+
+
+def cases() -> Iterator[tuple[str, int, int, int]]:
+    """Yield what the candidates are, dimension, number of queries and of candidates."""
+    for embedding_dim in DIMS:
+        for count in OWN_COUNTS:
+            yield "own", embedding_dim, max(1, min(2048, 10**6 // count)), count
+        for queries in (1, 16, 256):
+            for count in SHARED_COUNTS:
+                if queries * count <= 2**24:
+                    yield "shared", embedding_dim, queries, count
+
+
+def median_seconds(work: Callable[[], object], repeats: int) -> float:
+    """Return the median time of ``work``, after one call not counted."""
+    work()
+    times = []
+    for _ in range(repeats):
+        started = time.process_time()
+        work()
+        times.append(time.process_time() - started)
+    return statistics.median(times)
+
+
+def seconds_of(score: Score, table: Table, inputs: tuple[Tensor, Tensor], repeats: int) -> dict:
+    """Return the seconds of the scores alone, and with gradients."""
+    queries, ids = inputs
+
+    def forward() -> None:
+        with torch.no_grad():
+            score(table, queries, ids)
+
+    def both() -> None:
+        queries.grad = None
+        table.zero_grad(set_to_none=True)
+        score(table, queries, ids).sum().backward()
+
+    return {what.__name__: round(median_seconds(what, repeats), 6) for what in (forward, both)}
+
+
+def of_jpq(repeats: int) -> Iterator[dict]:
+    """Yield both ways of a JPQ table, case by case."""
+    codes = torch.randint(CODEBOOK_SIZE, (NUM_ITEMS, CODE_LENGTH))
+    tables = {d: JPQEmbedding(codes, d, CODEBOOK_SIZE) for d in DIMS}
+    for kind, embedding_dim, num_queries, count in cases():
+        table = tables[embedding_dim]
+        queries = torch.randn(num_queries, embedding_dim, requires_grad=True)
+        ids = torch.randint(NUM_ITEMS, (count,) if kind == "shared" else (num_queries, count))
+        line = {"candidates": kind, "d": embedding_dim, "m": CODE_LENGTH, "b": CODEBOOK_SIZE}
+        line |= {"queries": num_queries, "count": count}
+        if ids.numel() * embedding_dim <= FLOATS_AT_MOST:
+            line["rows"] = seconds_of(scores_by_rows, table, (queries, ids), repeats)
+        line["sub_scores"] = seconds_of(scores_by_sub_scores, table, (queries, ids), repeats)
+        taken = sub_scores_are_cheaper(table, num_queries, ids.shape)
+        yield line | {"taken": "sub_scores" if taken else "rows"}
+
+
+def of_full(repeats: int) -> Iterator[dict]:
+    """Yield rows of own candidates of a full table beside the product with all items."""
+    for embedding_dim in DIMS:
+        table = torch.nn.Embedding(FULL_ITEMS, embedding_dim)
+        queries = torch.randn(512, embedding_dim, requires_grad=True)
+        for count in (2, 16, 64, 128, 256, 512):
+            inputs = queries, torch.randint(FULL_ITEMS, (len(queries), count))
+            line = {"candidates": "full", "d": embedding_dim, "items": FULL_ITEMS}
+            line |= {"queries": len(queries), "count": count}
+            line["rows"] = seconds_of(scores_by_rows, table, inputs, repeats)
+            line["all"] = seconds_of(by_all, table, inputs, repeats)
+            yield line | {"taken": "all" if FULL_ITEMS <= ITEMS_PER_CANDIDATE * count else "rows"}
+
+
+def by_all(table: Table, queries: Tensor, ids: Tensor) -> Tensor:
+    """Return own candidates' scores out of those of all items."""
+    return all_scores(table, queries).gather(1, ids)
+
+
+def main(repeats: int) -> None:
+    """Print one JSON line per case."""
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
+    for line in itertools.chain(of_jpq(repeats), of_full(repeats)):
+        print(json.dumps(line | {"threads": 1} | environment()), flush=True)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description="Two ways to the scores of candidates")
+    parser.add_argument("--repeats", type=int, default=3)
+    main(parser.parse_args().repeats)
