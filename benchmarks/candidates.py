@@ -16,6 +16,7 @@ import json
 import statistics
 import time
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -33,11 +34,11 @@ from urecjpq.tables import JPQEmbedding, Table
 NUM_ITEMS, CODE_LENGTH, CODEBOOK_SIZE = 1_000_000, 8, 256
 FULL_ITEMS = 3416
 FLOATS_AT_MOST = 2**28
-DIMS = (64, 128, 256, 512)
+DIMS = (64, 128, 512)
 OWN_COUNTS = (1, 2, 4, 8, 16, 32, 64, 256, 1000, 10_000, 100_000, 1_000_000)
 SHARED_COUNTS = (16, 64, 256, 512, 1000, 2000, 4000, 10_000, 100_000, 1_000_000)
 
-Score = Callable[[Table, Tensor, Tensor], Tensor]
+Score = Callable[[Any, Tensor, Tensor], Tensor]
 
 
 def cases() -> Iterator[tuple[str, int, int, int]]:
