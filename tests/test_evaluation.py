@@ -148,12 +148,25 @@ def test_an_empty_partition_is_refused():
         evaluate(*random_vectors(catalogue), catalogue, "test")
 
 
+@pytest.mark.parametrize("partition", ["valid", "test"])
+def test_nothing_need_be_excluded(partition):
+    catalogue = make_catalogue()
+    users, items = random_vectors(catalogue)
+    found = evaluate(users, items, catalogue, partition, exclude="none", ks=(40,))
+    assert found.metrics["recall@40"] == 1.0
+    assert found.metrics["coverage@40"] == 1.0
+    assert found.protocol == {"exclude": "none"}
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
         ({"partition": "train"}, "partition must be valid or test; got 'train'"),
-        ({"exclude": "none"}, "exclude must be one of train, train[+]valid; got 'none'"),
-        ({"partition": "valid", "exclude": "train+valid"}, "exclude must be train where the part"),
+        ({"exclude": "all"}, "exclude must be one of train, train[+]valid, none; got 'all'"),
+        (
+            {"partition": "valid", "exclude": "train+valid"},
+            "exclude must be train or none where the part",
+        ),
         ({"ks": (0, 10)}, "ks must be one or more lengths of 1 or more; got"),
         ({"ks": ()}, "ks must be one or more"),
         ({"names": ("recall", "auc")}, "names must be out of .*; got auc"),

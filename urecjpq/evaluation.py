@@ -20,7 +20,7 @@ from urecjpq.metrics import (
 )
 
 METRICS = (*USER_METRICS, *LIST_METRICS, "bands")
-EXCLUSIONS = ("train", "train+valid")
+EXCLUSIONS = ("train", "train+valid", "none")
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,8 @@ def evaluate(
     """Return the metrics of a full ranking, averaged over users with at least one relevant item.
 
     Candidates are all items minus the user's training items, the rule of the multimodal
-    literature (MMRec); ``exclude="train+valid"`` is stricter and drops validation items too.
+    literature (MMRec); ``exclude="train+valid"`` is stricter and drops validation items too, and
+    ``none`` drops nothing, for data in which people come back to what they know.
 
     Args:
         user_vectors: Final user vectors, finite. Shape ``(num_users, d)``.
@@ -61,7 +62,7 @@ def evaluate(
         catalogue: Partitioned interactions.
         partition: ``valid`` or ``test``.
         ks: Lengths of the lists, each at least 1.
-        exclude: ``train`` or ``train+valid`` (for the partition ``test`` only).
+        exclude: ``train``, ``train+valid`` (for the partition ``test`` only) or ``none``.
         features: Adds intra-list diversity by modality, ``diversity_image@20``.
         names: Metrics out of `METRICS`; ``("recall", "ndcg")`` is enough, and fastest, in training.
 
@@ -73,7 +74,11 @@ def evaluate(
     users = np.flatnonzero(np.diff(relevant.indptr))
     require(len(users) > 0, "partition must hold interactions", f"none in {partition}")
     train = catalogue.matrix("train")
-    seen = train if exclude == "train" else train + catalogue.matrix("valid")
+    seen = {
+        "train": lambda: train,
+        "train+valid": lambda: train + catalogue.matrix("valid"),
+        "none": lambda: None,
+    }[exclude]()
     lists = rank_items(user_vectors, item_vectors, users, seen, max(ks)).cpu().numpy()
 
     relevant = relevant[users]
@@ -148,8 +153,8 @@ def _check(
     require(partition in ("valid", "test"), "partition must be valid or test", repr(partition))
     rule = f"exclude must be one of {', '.join(EXCLUSIONS)}"
     require(exclude in EXCLUSIONS, rule, repr(exclude))
-    rule = "exclude must be train where the partition is valid"
-    require(partition == "test" or exclude == "train", rule, repr(exclude))
+    rule = "exclude must be train or none where the partition is valid"
+    require(partition == "test" or exclude != "train+valid", rule, repr(exclude))
     require(len(ks) > 0 and min(ks) >= 1, "ks must be one or more lengths of 1 or more", tuple(ks))
     unknown = sorted(set(names) - set(METRICS))
     require(not unknown, f"names must be out of {', '.join(METRICS)}", ", ".join(unknown))

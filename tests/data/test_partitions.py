@@ -45,6 +45,28 @@ def test_users_with_fewer_than_three_only_train(rule):
     assert sorted(labels(found)[:3]) == [TRAIN, VALID, TEST]
 
 
+def test_some_users_validate_and_the_others_train_on_more():
+    whole = catalogue(list("abcabcabc"))
+    found = partition_leave_one_out(whole, validation_users=1, seed=3)
+    assert sorted(labels(found)[:6]) == [TRAIN] * 5 + [VALID]
+    assert VALID in labels(found)[3:6]
+    assert labels(found)[6:] == [TEST] * 3
+    assert labels(found) == labels(partition_leave_one_out(whole, validation_users=1, seed=3))
+    chosen = {
+        tuple(labels(partition_leave_one_out(whole, validation_users=1, seed=seed)))
+        for seed in range(20)
+    }
+    assert len(chosen) == 3
+    all_of_them = partition_leave_one_out(whole, validation_users=3)
+    assert labels(all_of_them) == labels(partition_leave_one_out(whole))
+
+
+@pytest.mark.parametrize("count", [0, 4])
+def test_no_more_users_validate_than_there_are(count):
+    with pytest.raises(InputError, match=rf"must lie in 1 … 3, the users .*; got {count}"):
+        partition_leave_one_out(catalogue(list("abcabcabc")), validation_users=count)
+
+
 counts = st.lists(st.integers(1, 40), min_size=1, max_size=12).filter(lambda n: max(n) >= 3)
 shares = st.tuples(st.floats(0.01, 0.98), st.floats(0.01, 0.98)).filter(lambda s: sum(s) < 0.99)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from scipy.sparse import csr_matrix
 
-from urecjpq.errors import require
+from urecjpq.errors import InputError, require
 
 PARTITIONS = ("train", "valid", "test")
 
@@ -164,15 +164,24 @@ class Catalogue:
 
     def partition(self, partition: str) -> Interactions:
         """Return the interactions of one partition, in the order of the source."""
+        return self.interactions.select(self._labels(partition) == PARTITIONS.index(partition))
+
+    def before(self, partition: str) -> Interactions:
+        """Return what is known when the items of ``partition`` are asked for.
+
+        That is nothing before train, train before valid, train and valid before test.
+        """
+        return self.interactions.select(self._labels(partition) < PARTITIONS.index(partition))
+
+    def _labels(self, partition: str) -> np.ndarray:
         require(partition in PARTITIONS, f"partition must be one of {PARTITIONS}", repr(partition))
         labels = self.interactions.partitions
-        require(
-            labels is not None,
-            "interactions must be partitioned into train, valid and test",
-            "no partitions",
-            "Call urecjpq.data.partition_* first.",
-        )
-        return self.interactions.select(labels == PARTITIONS.index(partition))
+        if labels is None:
+            raise InputError(
+                "interactions must be partitioned into train, valid and test; got no partitions. "
+                "Call urecjpq.data.partition_* first."
+            )
+        return labels
 
     def counts(self) -> dict[str, int]:
         """Return users, items, interactions and, where partitioned, the size of each partition."""

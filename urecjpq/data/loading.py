@@ -166,7 +166,7 @@ def _with_features(catalogue: Catalogue, card: Card, folder: Path) -> Catalogue:
 def _partition(catalogue: Catalogue, card: Card) -> Catalogue:
     rule = card.partition
     if rule.method == "leave_one_out":
-        return partition_leave_one_out(catalogue)
+        return partition_leave_one_out(catalogue, rule.validation_users, rule.seed)
     if rule.method == "random_per_user":
         return partition_random_per_user(catalogue, rule.valid, rule.test, rule.seed)
     if rule.method == "by_time":

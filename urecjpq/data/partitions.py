@@ -10,7 +10,9 @@ TRAIN, VALID, TEST = range(3)
 SHOWN_IDS = 5
 
 
-def partition_leave_one_out(catalogue: Catalogue) -> Catalogue:
+def partition_leave_one_out(
+    catalogue: Catalogue, validation_users: int | None = None, seed: int = 0
+) -> Catalogue:
     """Return the catalogue with each user's last interaction as test, the one before as valid.
 
     Order is by timestamp, ties and catalogues without timestamps by the order of the source. Users
@@ -18,9 +20,13 @@ def partition_leave_one_out(catalogue: Catalogue) -> Catalogue:
 
     Args:
         catalogue: Partitions it may have are forgotten.
+        validation_users: Only so many users, drawn by ``seed``, validate; the others train on their
+            last but one interaction too (the rule of RecJPQ's code, with 1,024). None for all.
+        seed: Same seed, same users.
 
     Raises:
-        InputError: A partition stays empty, or a user has no training interaction.
+        InputError: A partition stays empty, a user has no training interaction, or there are fewer
+            than ``validation_users`` who could validate.
     """
     times = catalogue.interactions.timestamps
     position, count = _positions(catalogue, times)
@@ -28,6 +34,14 @@ def partition_leave_one_out(catalogue: Catalogue) -> Catalogue:
     splittable = count >= len(PARTITIONS)
     labels = np.where(splittable & (from_end == 0), TEST, TRAIN)
     labels[splittable & (from_end == 1)] = VALID
+    if validation_users is not None:
+        held_out = np.flatnonzero(labels == VALID)
+        rule = (
+            f"validation_users must lie in 1 … {len(held_out)}, the users who have an item for it"
+        )
+        require(1 <= validation_users <= len(held_out), rule, validation_users)
+        spared = np.random.default_rng(seed).permutation(held_out)[validation_users:]
+        labels[spared] = TRAIN
     return _with_labels(catalogue, labels)
 
 

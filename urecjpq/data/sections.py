@@ -66,6 +66,7 @@ class Partition(Section):
     test: Share = 0.1
     seed: Count = 0
     drop_untrained: bool = False
+    validation_users: Annotated[int, Field(ge=1)] | None = None
 
 
 class Expected(Section):

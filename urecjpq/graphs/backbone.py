@@ -3,23 +3,25 @@
 from collections.abc import Iterable, Mapping
 from typing import ClassVar, Literal
 
-import numpy as np
+import torch
 from scipy.sparse import csr_matrix
-from torch import Tensor, nn
+from torch import Tensor
 
+from urecjpq.data.catalogue import Catalogue
 from urecjpq.errors import require
 from urecjpq.graphs.features import by_modality
-from urecjpq.sampling import Triples
+from urecjpq.recommender import Recommender
+from urecjpq.recommender import Uses as Uses
+from urecjpq.sampling import Triples, TripleSampler
 from urecjpq.settings import Settings
-from urecjpq.tables import JPQEmbedding, Table
+from urecjpq.tables import Table
 
 JOINT = "joint"
 """Name of the one preference table of a model that has one for all modalities."""
-Uses = tuple[Literal["features", "neighbours"], ...]
 Preferences = Literal["none", "joint", "each"]
 
 
-class Backbone(nn.Module):
+class Backbone(Recommender):
     """A model over two tables whose scores are dot products of final vectors.
 
     Args:
@@ -31,14 +33,8 @@ class Backbone(nn.Module):
         InputError: A table has another number of rows than there are users or items.
     """
 
-    USES: ClassVar[Uses] = ()
-    """What the constructor takes by keyword beside the tables, each a mapping by modality."""
     PREFERENCES: ClassVar[Preferences] = "none"
     """User tables it takes as ``preference_tables``: one for all features, or one per modality."""
-    VECTORS_NEED_FEATURES: ClassVar[bool] = False
-    """Whether final vectors are made of features; a run folder then stores the vectors."""
-    TRAINING_ONLY: ClassVar[tuple[str, ...]] = ()
-    """Prefixes of values that final vectors do not need."""
 
     def __init__(self, user_table: Table, item_table: Table, interactions: csr_matrix) -> None:
         super().__init__()
@@ -64,8 +60,9 @@ class Backbone(nn.Module):
             require(rows == self.num_users, rule, rows)
         return by_modality({name: tables[name] for name in names})
 
-    def start_epoch(self, rng: np.random.Generator) -> None:
-        """Prepare an epoch, with all randomness from ``rng``; most models have nothing to do."""
+    def batches(self, catalogue: Catalogue, batch_size: int, seed: int) -> TripleSampler:
+        """Return triples of the training interactions."""
+        return TripleSampler(catalogue.matrix("train"), batch_size, seed)
 
     def loss(self, batch: Triples) -> Tensor:
         """Return the loss of a batch. Scalar."""
@@ -78,12 +75,10 @@ class Backbone(nn.Module):
         """
         raise NotImplementedError
 
-    def index_source(self) -> JPQEmbedding | None:
-        """Return the item table if it is quantised and its rows are the final item vectors.
-
-        An index may then add sub-scores; with None, it scores final vectors.
-        """
-        return None
+    @torch.no_grad()
+    def vectors_for(self, catalogue: Catalogue, partition: str) -> tuple[Tensor, Tensor]:
+        """Return the final vectors: they are the same for every partition."""
+        return self.vectors()
 
 
 class BackboneSettings(Settings):
