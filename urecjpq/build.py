@@ -8,10 +8,47 @@ from scipy.sparse import csr_matrix
 from torch import nn
 
 from urecjpq import assignment
-from urecjpq.config import TableConfig
-from urecjpq.data.catalogue import Features, Neighbours
+from urecjpq.config import RunConfig, TableConfig
+from urecjpq.data.catalogue import Catalogue, Features, Neighbours
+from urecjpq.errors import require
 from urecjpq.graphs.backbone import Backbone, BackboneSettings, preference_names
+from urecjpq.recommender import Recommender
+from urecjpq.sequential.backbone import SequentialBackbone, SequentialSettings
 from urecjpq.tables import JPQEmbedding, QuotientRemainderEmbedding, Table, sibling
+
+
+def build_model(config: RunConfig, catalogue: Catalogue) -> Recommender:
+    """Return the model of a run, its tables made from the training interactions alone.
+
+    Raises:
+        InputError: The configuration does not fit itself or the data.
+    """
+    interactions, seed = catalogue.matrix("train"), config.seed
+    if isinstance(config.backbone, SequentialSettings):
+        table = build_item_table(config.tables, interactions, seed)
+        return build_sequential(config.backbone, table, seed)
+    tables = build_tables(config.tables, interactions, seed)
+    given = (catalogue.neighbours, catalogue.features, seed)
+    return build_backbone(config.backbone, tables, interactions, *given)
+
+
+def build_item_table(config: TableConfig, interactions: csr_matrix, seed: int) -> Table:
+    """Return an item table alone, for models without users; see `build_tables`."""
+    start = _starts(config, interactions, seed)[1]
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return _table(config, interactions.shape[1], start)
+
+
+def build_sequential(
+    config: SequentialSettings, item_table: Table, seed: int
+) -> SequentialBackbone:
+    """Return the sequential backbone that ``config`` names, over a given item table."""
+    arguments = {name: getattr(config, name) for name in type(config).model_fields}
+    del arguments["name"]
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return config.MODEL(item_table, **arguments)
 
 
 def build_tables(config: TableConfig, interactions: csr_matrix, seed: int) -> tuple[Table, Table]:
@@ -29,10 +66,28 @@ def build_tables(config: TableConfig, interactions: csr_matrix, seed: int) -> tu
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         users, items = (
-            _table(config, num_rows, start)
-            for num_rows, start in zip(interactions.shape, starts, strict=True)
+            _table(config.of(side), num_rows, start)
+            for side, num_rows, start in zip(SIDES, interactions.shape, starts, strict=True)
         )
+    _share(config, users, items)
     return users, items
+
+
+def empty_tables(config: TableConfig, num_users: int, num_items: int) -> tuple[Table, Table]:
+    """Return the user and the item table, codes and values yet to be set."""
+    users = empty_table(config.of("users"), num_users)
+    items = empty_table(config.of("items"), num_items)
+    _share(config, users, items)
+    return users, items
+
+
+def _share(config: TableConfig, users: Table, items: Table) -> None:
+    if config.centroids == "shared":
+        # kind is jpq and sides is both: TableConfig sees to it.
+        items.centroids = users.centroids  # type: ignore[assignment]
+
+
+SIDES = ("users", "items")
 
 
 class _Start(NamedTuple):
@@ -63,6 +118,9 @@ def empty_table(config: TableConfig, num_rows: int, codes: np.ndarray | None = N
 
 
 def _starts(config: TableConfig, interactions: csr_matrix, seed: int) -> list[_Start]:
+    rule = "tables must be of a kind that is trained"
+    hint = "urecjpq.opponents makes these of full ones."
+    require(not config.is_compressed, rule, config.kind, hint)
     sizes = (config.code_length, config.codebook_size)
     sides = (interactions.T.tocsr(), interactions)  # a strategy codes the columns
     if config.strategy in ("svd", "bpr"):
@@ -76,10 +134,24 @@ def _starts(config: TableConfig, interactions: csr_matrix, seed: int) -> list[_S
         ]
     if config.strategy == "kmeans":
         factors = _factors(config, interactions, seed)
-        return [_Start(*assignment.assign_factors(side, *sizes, seed=seed)) for side in factors]
+        if config.centroids == "shared":
+            return _shared_starts(factors, sizes, seed)
+        return [
+            _Start(*assignment.assign_factors(side, *sizes, seed=seed))
+            if config.of(name).kind == "jpq"
+            else _Start(values=side)
+            for name, side in zip(SIDES, factors, strict=True)
+        ]
     if config.start == "factors":
         return [_Start(values=side) for side in _factors(config, interactions, seed)]
     return [_Start(), _Start()]
+
+
+def _shared_starts(factors: list[np.ndarray], sizes: tuple[int, int], seed: int) -> list[_Start]:
+    """Return users and items clustered together: their factors lie in one space."""
+    codes, centroids = assignment.assign_factors(np.concatenate(factors), *sizes, seed=seed)
+    num_users = len(factors[0])
+    return [_Start(codes[:num_users], centroids), _Start(codes[num_users:], centroids)]
 
 
 def _factors(config: TableConfig, interactions: csr_matrix, seed: int) -> list[np.ndarray]:

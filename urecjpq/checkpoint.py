@@ -9,9 +9,7 @@ from torch import Tensor
 
 from urecjpq.errors import InputError, require
 from urecjpq.files import digest_of, read_tensors, write_tensors
-from urecjpq.graphs import Backbone
-
-STOP_METRIC = "recall@20"
+from urecjpq.recommender import Recommender
 
 
 @dataclass
@@ -19,14 +17,18 @@ class Progress:
     """How far training has come.
 
     Args:
+        metric: Validation metric that decides.
         history: One record per finished epoch: epoch (from 1), loss, valid metrics, seconds.
-        best_epoch: Epoch with the best validation Recall@20 so far, 0 before the first.
+        best_epoch: Epoch with the best validation metric so far, 0 before the first.
         best_values: The backbone's ``state_dict`` after that epoch.
+        average: Moving average of its values, empty where none is taken.
     """
 
+    metric: str
     history: list[dict] = field(default_factory=list)
     best_epoch: int = 0
     best_values: dict[str, Tensor] = field(default_factory=dict)
+    average: dict[str, Tensor] = field(default_factory=dict)
 
     @property
     def epoch(self) -> int:
@@ -34,12 +36,12 @@ class Progress:
 
     @property
     def best(self) -> float:
-        return self.history[self.best_epoch - 1]["valid"][STOP_METRIC] if self.best_epoch else -1.0
+        return self.history[self.best_epoch - 1]["valid"][self.metric] if self.best_epoch else -1.0
 
 
 def save_checkpoint(
     path: Path,
-    backbone: Backbone,
+    backbone: Recommender,
     optimizer: torch.optim.Optimizer,
     progress: Progress,
     run_digest: str,
@@ -47,6 +49,7 @@ def save_checkpoint(
     """Write all that training needs to go on, as one safetensors file, whole or not at all."""
     tensors = {f"model.{k}": v for k, v in backbone.state_dict().items()}
     tensors |= {f"best.{k}": v for k, v in progress.best_values.items()}
+    tensors |= {f"average.{k}": v for k, v in progress.average.items()}
     for index, state in optimizer.state_dict()["state"].items():
         tensors |= {f"optimizer.{index}.{k}": v for k, v in state.items()}
     position = json.dumps({"history": progress.history, "best_epoch": progress.best_epoch})
@@ -59,7 +62,7 @@ def save_checkpoint(
 
 
 def load_checkpoint(
-    path: Path, backbone: Backbone, optimizer: torch.optim.Optimizer, run_digest: str
+    path: Path, backbone: Recommender, optimizer: torch.optim.Optimizer, run_digest: str
 ) -> Progress:
     """Restore model and optimizer in place, and return how far training had come.
 
@@ -77,7 +80,8 @@ def load_checkpoint(
         f"run {metadata['run'][:12]!r}",
         remedy,
     )
-    groups = {prefix: _strip(tensors, prefix) for prefix in ("model.", "best.", "optimizer.")}
+    prefixes = ("model.", "best.", "average.", "optimizer.")
+    groups = {prefix: _strip(tensors, prefix) for prefix in prefixes}
     backbone.load_state_dict(groups["model."])
     state: dict[int, dict[str, Tensor]] = {}
     for name, value in groups["optimizer."].items():
@@ -86,7 +90,9 @@ def load_checkpoint(
     optimizer.load_state_dict(
         {"state": state, "param_groups": optimizer.state_dict()["param_groups"]}
     )
-    return Progress(**json.loads(metadata["progress"]), best_values=groups["best."])
+    position = json.loads(metadata["progress"])
+    best, average = groups["best."], groups["average."]
+    return Progress(backbone.STOP_METRIC, **position, best_values=best, average=average)
 
 
 def _strip(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:

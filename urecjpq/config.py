@@ -1,13 +1,13 @@
 """What a run is made of, checked before anything is computed."""
 
 import hashlib
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field, ValidationError, model_validator
 
 from urecjpq.assignment.factors import POWER, SMOOTHING
+from urecjpq.backbones import BackboneConfig
 from urecjpq.errors import InputError
-from urecjpq.graphs import BackboneConfig
 from urecjpq.settings import Settings
 
 SCHEMA: Literal[1] = 1
@@ -17,7 +17,8 @@ class TableConfig(Settings):
     """How the user and the item table are stored.
 
     Args:
-        kind: ``full``, ``quotient_remainder`` or ``jpq``.
+        kind: ``full``, ``quotient_remainder`` or ``jpq``; ``rounded`` and ``pruned`` are made of
+            trained full tables by `urecjpq.opponents`.
         strategy: How ``jpq`` codes are assigned.
         start: ``random``, or ``factors``: the factors of the normalised user–item matrix (full) or
             their k-means centroids (jpq with the strategy kmeans).
@@ -28,9 +29,14 @@ class TableConfig(Settings):
         smoothing: Interactions added to every degree before factors are taken.
         start_norm: Root mean square length of a row at the start, random or not.
         centroid_dtype: How trained centroids are stored; evaluation uses the stored values.
+        sides: Whose table ``jpq`` quantises; the other one is full, with the same start.
+        centroids: Whether users and items have centroids of their own, or one set for both.
+        bits: Of a number in ``rounded`` tables.
     """
 
-    kind: Literal["full", "quotient_remainder", "jpq"] = "full"
+    ADDED: ClassVar[frozenset[str]] = frozenset({"sides", "centroids", "bits"})
+
+    kind: Literal["full", "quotient_remainder", "jpq", "rounded", "pruned"] = "full"
     strategy: Literal["random", "svd", "bpr", "kmeans"] | None = None
     start: Literal["random", "factors"] = "random"
     embedding_dim: int = Field(default=64, ge=1)
@@ -39,7 +45,10 @@ class TableConfig(Settings):
     power: float = Field(default=POWER, ge=0)
     smoothing: float = Field(default=SMOOTHING, ge=0)
     start_norm: float = Field(default=0.1, gt=0)
-    centroid_dtype: Literal["float32", "float16"] = "float32"
+    centroid_dtype: Literal["float32", "float16", "int8"] = "float32"
+    sides: Literal["both", "users", "items"] = "both"
+    centroids: Literal["separate", "shared"] = "separate"
+    bits: Literal[4, 8] | None = None
 
     @model_validator(mode="after")
     def _consistent(self) -> "TableConfig":
@@ -50,9 +59,28 @@ class TableConfig(Settings):
                 f"embedding_dim must be a multiple of the code length {self.code_length}; "
                 f"got {self.embedding_dim}"
             )
-        if self.start == "factors" and not (self.kind == "full" or self.strategy == "kmeans"):
+        if (self.kind == "rounded") != (self.bits is not None):
+            raise ValueError("bits must be given for kind rounded, and for no other kind")
+        starts_full = self.kind == "full" or self.is_compressed
+        if self.start == "factors" and not (starts_full or self.strategy == "kmeans"):
             raise ValueError("start must be random unless kind is full or strategy is kmeans")
+        if self.kind != "jpq" and (self.sides, self.centroids) != ("both", "separate"):
+            raise ValueError("sides and centroids must be left alone unless kind is jpq")
+        if self.sides != "both" and self.centroids == "shared":
+            raise ValueError("centroids must be separate unless sides is both")
         return self
+
+    def of(self, side: str) -> "TableConfig":
+        """Return the settings of the table of one side, ``users`` or ``items``."""
+        if self.sides in ("both", side):
+            return self
+        full = {"kind": "full", "strategy": None, "sides": "both"}
+        return self.model_copy(update=full)
+
+    @property
+    def is_compressed(self) -> bool:
+        """Whether the tables were made of trained full ones."""
+        return self.kind in ("rounded", "pruned")
 
     @property
     def uses_factors(self) -> bool:
@@ -68,12 +96,18 @@ class TrainingConfig(Settings):
         batch_size: Triples per step.
         max_epochs: Upper limit.
         patience: Stop after this many epochs without a better validation Recall@20.
+        warmup_epochs: Epochs in which the learning rate rises from 0, step by step; 0 for none.
+        averaging: Share of the past in the moving average of trained values over epochs, in
+            [0, 1), which is then validated and kept; 0 keeps the values of one epoch.
     """
 
+    ADDED: ClassVar[frozenset[str]] = frozenset({"warmup_epochs", "averaging"})
     learning_rate: float = Field(default=1e-3, gt=0)
     batch_size: int = Field(default=2048, ge=1)
     max_epochs: int = Field(default=1000, ge=1)
     patience: int = Field(default=20, ge=1)
+    warmup_epochs: int = Field(default=0, ge=0)
+    averaging: float = Field(default=0, ge=0, lt=1)
 
 
 class CatalogueReference(Settings):
@@ -94,7 +128,8 @@ class RunConfig(Settings):
 
     Args:
         name: Runs that differ in the seed alone share it.
-        exclude: What is never recommended: ``train`` (the literature's rule) or ``train+valid``.
+        exclude: What is never recommended: items of ``train`` (the rule of the multimodal
+            literature) or ``train+valid``; ``none`` where people come back to what they know.
     """
 
     schema_version: Literal[1] = Field(SCHEMA, alias="schema")
@@ -105,7 +140,12 @@ class RunConfig(Settings):
     backbone: BackboneConfig
     tables: TableConfig
     training: TrainingConfig = TrainingConfig()
-    exclude: Literal["train", "train+valid"] = "train"
+    exclude: Literal["train", "train+valid", "none"] = "train"
+
+    @property
+    def stores_vectors(self) -> bool:
+        """Whether a run folder holds final vectors: the rest of it does not give them."""
+        return self.backbone.MODEL.VECTORS_NEED_FEATURES or self.tables.is_compressed
 
     def to_json(self) -> str:
         """Return the configuration as it is written to ``config.json``."""

@@ -1,15 +1,18 @@
 """One run from start to end: codes, tables, backbone, training, evaluation, run folder."""
 
 import importlib.metadata
+import json
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from urecjpq.build import build_backbone, build_tables
+from urecjpq.build import build_model
 from urecjpq.config import CatalogueReference, RunConfig, parse_config
 from urecjpq.data.catalogue import Catalogue
 from urecjpq.errors import require
-from urecjpq.files import write_text
+from urecjpq.files import read_json, write_text
+from urecjpq.loggers import Logger, flat, open_loggers, require_loggers
 from urecjpq.manifest import FILES, MANIFEST, VECTORS, is_finished, verify_run
-from urecjpq.saving import round_centroids, save_run
+from urecjpq.saving import round_centroids, save_run, valid_exclude
 from urecjpq.training import train
 
 CHECKPOINT = "checkpoint.safetensors"
@@ -24,7 +27,17 @@ def describe(catalogue: Catalogue, **choices) -> RunConfig:
     config = RunConfig(version=version, catalogue=everything, **choices)
     content = _used_content(catalogue, config)
     used = everything.model_copy(update={"content": content})
-    return config.model_copy(update={"catalogue": used})
+    return _with_defaults(config).model_copy(update={"catalogue": used})
+
+
+def _with_defaults(config: RunConfig) -> RunConfig:
+    """Return the configuration with the model's own defaults where nothing else was said."""
+    model, training, changes = config.backbone.MODEL, config.training, {}
+    if "exclude" not in config.model_fields_set:
+        changes["exclude"] = model.EXCLUDE
+    if "batch_size" not in training.model_fields_set:
+        changes["training"] = training.model_copy(update={"batch_size": model.BATCH_SIZE})
+    return config.model_copy(update=changes)
 
 
 def _used_content(catalogue: Catalogue, config: RunConfig) -> dict[str, str]:
@@ -41,6 +54,7 @@ def run_experiment(
     *,
     resume: bool = False,
     show_progress: bool = True,
+    log: Sequence[str] = (),
 ) -> Path:
     """Train and evaluate one model and leave a finished run folder.
 
@@ -51,6 +65,7 @@ def run_experiment(
         resume: Go on with an unfinished run of the same configuration, and leave a finished one
             as it is.
         show_progress: Draw a progress bar where the output is a terminal.
+        log: Names of `urecjpq.loggers.LOGGERS` to tell every epoch, beside ``history.jsonl``.
 
     Returns:
         The folder.
@@ -60,6 +75,51 @@ def run_experiment(
             another configuration; or the configuration does not fit the data.
     """
     folder = Path(folder)
+    require_loggers(log)
+    require_catalogue(catalogue, config)
+    if _is_done(folder, config, resume):
+        return folder
+    backbone = build_model(config, catalogue)
+    # Only now that everything fits: a refused configuration leaves no folder with a run in it.
+    folder.mkdir(parents=True, exist_ok=True)
+    write_text(folder / "config.json", config.to_json())
+    with open_loggers(log, folder, config) as loggers:
+        progress = train(
+            backbone,
+            catalogue,
+            config.training,
+            config.seed,
+            folder / CHECKPOINT,
+            config.digest,
+            show_progress=show_progress,
+            on_epoch=_teller(folder / "history.jsonl", loggers),
+            exclude=valid_exclude(config.exclude),
+        )
+        round_centroids(backbone, config.tables)
+        save_run(folder, config, catalogue, backbone, progress)
+        results = read_json(folder / "metrics.json")
+        for logger in loggers:
+            logger.log(flat({key: results[key] for key in ("test", "sizes", "training")}), 0)
+    remove_leftovers(folder)
+    return folder
+
+
+def _teller(path: Path, loggers: Sequence[Logger]) -> Callable[[dict], None]:
+    """Return what adds an epoch's record to ``path``, written anew, and tells it to the loggers."""
+    path.unlink(missing_ok=True)
+
+    def tell(record: dict) -> None:
+        with open(path, "a", encoding="utf-8") as file:
+            file.write(json.dumps(record) + "\n")
+        values = {key: value for key, value in record.items() if key != "epoch"}
+        for logger in loggers:
+            logger.log(flat(values), record["epoch"])
+
+    return tell
+
+
+def require_catalogue(catalogue: Catalogue, config: RunConfig) -> None:
+    """Refuse a catalogue whose data or content is not what ``config`` names."""
     require(
         config.catalogue.digest == catalogue.digest,
         "catalogue must be the one that the configuration names",
@@ -75,29 +135,6 @@ def run_experiment(
         f"other {', '.join(sorted(changed))}",
         "Describe the run with this catalogue.",
     )
-    if _is_done(folder, config, resume):
-        return folder
-    interactions = catalogue.matrix("train")
-    tables = build_tables(config.tables, interactions, config.seed)
-    backbone = build_backbone(
-        config.backbone, tables, interactions, catalogue.neighbours, catalogue.features, config.seed
-    )
-    # Only now that everything fits: a refused configuration leaves no folder with a run in it.
-    folder.mkdir(parents=True, exist_ok=True)
-    write_text(folder / "config.json", config.to_json())
-    progress = train(
-        backbone,
-        catalogue,
-        config.training,
-        config.seed,
-        folder / CHECKPOINT,
-        config.digest,
-        show_progress=show_progress,
-    )
-    round_centroids(backbone, config.tables)
-    save_run(folder, config, catalogue, backbone, progress)
-    remove_leftovers(folder)
-    return folder
 
 
 def remove_leftovers(folder: Path) -> None:

@@ -21,7 +21,7 @@ FILES = (
 )
 """Every file of a finished run but its manifest; others in the folder are not ours."""
 VECTORS = "vectors.safetensors"
-"""Final vectors, in the runs of models whose vectors need features; in no other run."""
+"""Final vectors, in the runs of models whose vectors need features and of compressed tables."""
 
 
 def is_finished(folder: Path) -> bool:

@@ -3,8 +3,10 @@
     config.json                what the run is made of
     model.safetensors          trained values (centroids or full tables, projections)
     codes.safetensors          sub-ids of quantised tables
-    graph.safetensors          training pairs and item neighbours: the graphs to propagate over
-    vectors.safetensors        final vectors, only of models whose vectors need features
+    graph.safetensors          training pairs and item neighbours: the graphs to propagate over;
+                               of sequential models the items of each user in time order
+    vectors.safetensors        final vectors, of models whose vectors need features and of
+                               tables compressed after training
     ids.tsv.gz                 raw ids, and titles of items, by row
     metrics.json               validation and test metrics, sizes, epochs and seconds
     user_metrics.safetensors   test metrics of every user, for paired tests
@@ -17,6 +19,7 @@ A folder without a manifest is an unfinished run. Checkpoint bytes are those of 
 and stay where they are: the final vectors made of them stand in, so that a run answers on its own.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -27,20 +30,24 @@ import torch
 from scipy.sparse import csr_matrix
 from torch import Tensor
 
-from urecjpq.build import build_backbone, empty_table
+from urecjpq.build import build_backbone, build_sequential, empty_table, empty_tables
+from urecjpq.centroids import unpacked
 from urecjpq.config import RunConfig, parse_config
 from urecjpq.data.catalogue import Catalogue, Neighbours
-from urecjpq.errors import require
+from urecjpq.errors import InputError, require
 from urecjpq.files import read_tensors
 from urecjpq.graphs import Backbone
 from urecjpq.index import TopKIndex
 from urecjpq.manifest import VECTORS, verify_run
+from urecjpq.sequential import SequentialBackbone
+from urecjpq.sequential.backbone import SequentialSettings
+from urecjpq.sequential.histories import Histories, histories_before
 from urecjpq.tables import JPQEmbedding
 
 
 @dataclass(frozen=True)
 class StoredVectors:
-    """What answers for a backbone whose vectors need features: the vectors.
+    """What answers for a backbone whose vectors the rest of the folder does not give: the vectors.
 
     Args:
         users: Shape ``(num_users, d)``.
@@ -54,6 +61,10 @@ class StoredVectors:
         """Return the final user and item vectors; their dot product is the score."""
         return self.users, self.items
 
+    def vectors_for(self, catalogue: Catalogue, partition: str) -> tuple[Tensor, Tensor]:
+        """Return the vectors: they are the same for every partition."""
+        return self.vectors()
+
     def index_source(self) -> JPQEmbedding | None:
         """Return None: an index scores the vectors."""
         return None
@@ -66,14 +77,15 @@ class Run:
     Args:
         config: What it is made of.
         backbone: The model, in evaluation mode, or the vectors that it left.
-        interactions: Training pairs, shape ``(num_users, num_items)``.
+        interactions: Training pairs, of sequential models in time order. Shape
+            ``(num_users, num_items)``.
         user_ids: Raw ids by row.
         item_ids: Raw ids by row.
         titles: Item titles by row, ``""`` where unknown.
     """
 
     config: RunConfig
-    backbone: Backbone | StoredVectors
+    backbone: Backbone | StoredVectors | SequentialBackbone
     interactions: csr_matrix
     user_ids: np.ndarray
     item_ids: np.ndarray
@@ -81,9 +93,16 @@ class Run:
 
     @cached_property
     def vectors(self) -> tuple[Tensor, Tensor]:
-        """Final user and item vectors, shapes ``(num_users, d)`` and ``(num_items, d)``."""
+        """Final user and item vectors, shapes ``(num_users, d)`` and ``(num_items, d)``.
+
+        Of sequential models, users are what their training histories ask for.
+        """
         with torch.no_grad():
-            users, items = self.backbone.vectors()
+            if isinstance(self.backbone, SequentialBackbone):
+                users = self._user_queries(np.arange(len(self.user_ids)))
+                items = self.backbone.item_vectors()
+            else:
+                users, items = self.backbone.vectors()
         return users.detach(), items.detach()  # they may be the tables themselves
 
     @cached_property
@@ -104,7 +123,20 @@ class Run:
         table = self.backbone.index_source()
         if table is not None:
             return TopKIndex.from_table(table)
-        return TopKIndex.from_vectors(self.vectors[1], code_length, codebook_size)
+        return TopKIndex.from_vectors(self._item_vectors(), code_length, codebook_size)
+
+    @torch.no_grad()
+    def _item_vectors(self) -> Tensor:
+        if isinstance(self.backbone, SequentialBackbone):
+            return self.backbone.item_vectors().detach()
+        return self.vectors[1]
+
+    def _user_queries(self, rows: np.ndarray) -> Tensor:
+        if not isinstance(self.backbone, SequentialBackbone):
+            return self.vectors[0][torch.from_numpy(rows)]
+        starts = self.interactions.indptr.astype(np.int64)
+        histories = Histories(starts, self.interactions.indices.astype(np.int64))
+        return self.backbone.user_queries(histories, rows)
 
     def recommend(
         self, user_id: str, k: int = 10, method: str = "auto", index: TopKIndex | None = None
@@ -124,8 +156,53 @@ class Run:
             InputError: The user is unknown, or ``k`` is below 1.
         """
         row = self.user_row(user_id)
-        query, seen = self.vectors[0][row], self.interactions[[row]]
-        found = (index or self.index).search(query, k, exclude=seen, method=method)
+        query, seen = self._user_queries(np.array([row]))[0], self.interactions[[row]]
+        return self._best(query, seen, k, method, index)
+
+    def recommend_next(
+        self,
+        history: Sequence[str],
+        k: int = 10,
+        method: str = "auto",
+        index: TopKIndex | None = None,
+    ) -> pd.DataFrame:
+        """Return the best items after a history, leaving out its items.
+
+        Needs a sequential model, and no user that it knows.
+
+        Args:
+            history: Raw item ids, oldest first; of one longer than the model's ``max_length`` the
+                latest count, and all are left out.
+            k: Length of the list, at least 1; shorter if candidates run out.
+            method: See `TopKIndex.search`.
+            index: An index of this run's items; `index` if None.
+
+        Returns:
+            Columns ``item_id``, ``title`` and ``score``, best first.
+
+        Raises:
+            InputError: The model is no sequential one, the history is empty, an item is unknown, or
+                ``k`` is below 1.
+        """
+        backbone = self.backbone
+        if not isinstance(backbone, SequentialBackbone):
+            raise InputError(
+                f"the run must be of a sequential model to answer a history; got "
+                f"{self.config.backbone.name}. Ask for a user of the run instead."
+            )
+        rows = self.item_rows(history)
+        with torch.no_grad():
+            query = backbone.query_vectors(torch.from_numpy(rows)[None])[0]
+        ones = np.ones(len(rows), dtype=np.float32)
+        shape = (1, len(self.item_ids))
+        seen = csr_matrix((ones, (np.zeros_like(rows), rows)), shape=shape)
+        return self._best(query, seen, k, method, index)
+
+    def _best(
+        self, query: Tensor, seen: csr_matrix, k: int, method: str, index: TopKIndex | None
+    ) -> pd.DataFrame:
+        exclude = None if self.config.exclude == "none" else seen
+        found = (index or self.index).search(query, k, exclude=exclude, method=method)
         best = found.ids[found.ids >= 0]
         return pd.DataFrame(
             {
@@ -149,6 +226,23 @@ class Run:
             f"The first are {', '.join(self.user_ids[:3])}.",
         )
         return int(rows[0])
+
+    def item_rows(self, ids: Sequence[str]) -> np.ndarray:
+        """Return the rows of raw item ids, int64.
+
+        Raises:
+            InputError: There is no id, or one is unknown.
+        """
+        require(len(ids) > 0, "a history must hold at least one item", "none")
+        rows = pd.Index(self.item_ids).get_indexer(np.array(ids, dtype=object))
+        unknown = [repr(each) for each, row in zip(ids, rows, strict=True) if row < 0]
+        require(
+            not unknown,
+            f"items must be among the {len(self.item_ids):,} items of the run",
+            ", ".join(unknown[:3]),
+            f"The first are {', '.join(self.item_ids[:3])}.",
+        )
+        return rows.astype(np.int64)
 
 
 def load_run(folder: Path | str) -> Run:
@@ -174,6 +268,10 @@ def load_run(folder: Path | str) -> Run:
     )
 
 
+USER_CENTROIDS, ITEM_CENTROIDS = "user_table.centroids", "item_table.centroids"
+"""Their names in ``model.safetensors``; shared ones are stored once, as the users'."""
+
+
 def read_ids(path: Path) -> pd.DataFrame:
     """Return the columns ``kind``, ``id`` and ``title`` of every row, users first."""
     return pd.read_csv(path, sep="\t", dtype=str, keep_default_na=False, quoting=3, escapechar="\\")
@@ -181,11 +279,17 @@ def read_ids(path: Path) -> pd.DataFrame:
 
 def _restore_backbone(
     folder: Path, config: RunConfig, interactions: csr_matrix, graph: dict[str, Tensor]
-) -> Backbone | StoredVectors:
-    if config.backbone.MODEL.VECTORS_NEED_FEATURES:
+) -> Backbone | StoredVectors | SequentialBackbone:
+    if isinstance(config.backbone, SequentialSettings):
+        table = empty_table(config.tables, interactions.shape[1])
+        backbone = build_sequential(config.backbone, table, 0)
+        values = unpacked(read_tensors(folder / "model.safetensors")[0])
+        backbone.load_state_dict(values | read_tensors(folder / "codes.safetensors")[0])
+        return backbone.eval()
+    if config.stores_vectors:
         vectors, _ = read_tensors(folder / VECTORS)
         return StoredVectors(vectors["users"], vectors["items"])
-    users, items = (empty_table(config.tables, count) for count in interactions.shape)
+    tables = empty_tables(config.tables, *interactions.shape)
     neighbours = {
         name.removeprefix("neighbours."): Neighbours(
             ids.numpy(), np.zeros(ids.shape, dtype=np.float32)
@@ -193,17 +297,30 @@ def _restore_backbone(
         for name, ids in graph.items()
         if name.startswith("neighbours.")
     }
-    backbone = build_backbone(config.backbone, (users, items), interactions, neighbours, {}, 0)
-    values = read_tensors(folder / "model.safetensors")[0]
+    backbone = build_backbone(config.backbone, tables, interactions, neighbours, {}, 0)
+    values = unpacked(read_tensors(folder / "model.safetensors")[0])
     values |= read_tensors(folder / "codes.safetensors")[0]
+    if config.tables.centroids == "shared":
+        values[ITEM_CENTROIDS] = values[USER_CENTROIDS]
     backbone.load_state_dict(
         {k: v for k, v in values.items() if not k.startswith(backbone.TRAINING_ONLY)}
     )
     return backbone.eval()
 
 
-def graph_tensors(catalogue: Catalogue, with_neighbours: bool) -> dict[str, Tensor]:
-    """Return training pairs, user by user, and neighbour lists as tensors to store."""
+def graph_tensors(catalogue: Catalogue, config: RunConfig) -> dict[str, Tensor]:
+    """Return training pairs, user by user, and neighbour lists as tensors to store.
+
+    Items of a user are in time order where the model asks for it.
+    """
+    if isinstance(config.backbone, SequentialSettings):
+        histories = histories_before(catalogue, "valid")
+        return {
+            "train.starts": torch.from_numpy(histories.starts.astype(np.int64)),
+            "train.items": torch.from_numpy(histories.items.astype(np.int32)),
+        }
+    model = config.backbone.MODEL
+    with_neighbours = "neighbours" in model.USES and not config.stores_vectors
     train = catalogue.matrix("train").sorted_indices()
     tensors = {
         "train.starts": torch.from_numpy(train.indptr.astype(np.int64)),

@@ -7,61 +7,69 @@ from pathlib import Path
 import pandas as pd
 import torch
 
+from urecjpq.centroids import packed, unpacked
 from urecjpq.checkpoint import Progress
 from urecjpq.config import RunConfig, TableConfig
 from urecjpq.data.catalogue import Catalogue
 from urecjpq.environment import environment
 from urecjpq.evaluation import Evaluation, evaluate
 from urecjpq.files import read_tensors, write_json, write_tensors, write_text, written_whole
-from urecjpq.graphs import Backbone
 from urecjpq.graphs.frozen import FrozenFeatures
 from urecjpq.manifest import CHECKPOINT_FILES, VECTORS, write_manifest
-from urecjpq.runs import graph_tensors
+from urecjpq.recommender import Recommender
+from urecjpq.runs import ITEM_CENTROIDS, USER_CENTROIDS, graph_tensors
 from urecjpq.tables import JPQEmbedding
+
+ITEM_TABLES = ("item_table.", "output_table.")
 
 
 @torch.no_grad()
-def round_centroids(backbone: Backbone, config: TableConfig) -> None:
+def round_centroids(backbone: Recommender, config: TableConfig) -> None:
     """Round centroids to the type they are stored in, so that metrics are those of the file."""
     for table in backbone.modules():
         if isinstance(table, JPQEmbedding):
-            table.centroids.copy_(table.centroids.to(getattr(torch, config.centroid_dtype)))
+            stored = packed("centroids", table.centroids, config.centroid_dtype)
+            table.centroids.copy_(unpacked(stored)["centroids"])
 
 
 def save_run(
-    folder: Path, config: RunConfig, catalogue: Catalogue, backbone: Backbone, progress: Progress
+    folder: Path, config: RunConfig, catalogue: Catalogue, backbone: Recommender, progress: Progress
 ) -> None:
     """Evaluate the trained backbone and write every file of a finished run."""
     write_values(folder, backbone, config.tables)
-    stored = backbone.VECTORS_NEED_FEATURES
-    needed = "neighbours" in backbone.USES and not stored
-    write_tensors(folder / "graph.safetensors", graph_tensors(catalogue, with_neighbours=needed))
+    write_tensors(folder / "graph.safetensors", graph_tensors(catalogue, config))
     write_ids(folder / "ids.tsv.gz", catalogue)
     backbone.eval()
+    results = {}
     with torch.no_grad():
-        vectors = backbone.vectors()
-    if stored:
-        users, items = vectors
+        for name, exclude in (
+            ("valid", valid_exclude(config.exclude)),
+            ("test", config.exclude),
+        ):
+            users, items = backbone.vectors_for(catalogue, name)
+            given = (users, items, catalogue, name)
+            results[name] = evaluate(*given, exclude=exclude, features=catalogue.features)
+    if config.stores_vectors:
         write_tensors(folder / VECTORS, {"users": users, "items": items})
-    results = {
-        name: evaluate(*vectors, catalogue, name, exclude=exclude, features=catalogue.features)
-        for name, exclude in (("valid", "train"), ("test", config.exclude))
-    }
     _write_results(folder, config, backbone, progress, results)
     write_manifest(folder)
 
 
-def write_values(folder: Path, backbone: Backbone, config: TableConfig) -> None:
+def valid_exclude(exclude: str) -> str:
+    """Return what validation leaves out, given what the test does."""
+    return "none" if exclude == "none" else "train"
+
+
+def write_values(folder: Path, backbone: Recommender, config: TableConfig) -> None:
     """Write trained values and codes, the two files that a checkpoint's bytes count."""
     values = backbone.state_dict()
     codes = {name: value for name, value in values.items() if name.endswith(".codes")}
     write_tensors(folder / "codes.safetensors", codes)
-    dtype = getattr(torch, config.centroid_dtype)
-    trained = {
-        name: value.to(dtype) if name.endswith(".centroids") else value
-        for name, value in values.items()
-        if name not in codes
-    }
+    trained = {name: value for name, value in values.items() if name not in codes}
+    if config.centroids == "shared" and USER_CENTROIDS in trained:
+        del trained[ITEM_CENTROIDS]
+    for name in [name for name in trained if name.endswith(".centroids")]:
+        trained |= packed(name, trained[name], config.centroid_dtype)
     write_tensors(folder / "model.safetensors", trained)
 
 
@@ -84,7 +92,7 @@ def write_ids(path: Path, catalogue: Catalogue) -> None:
 def _write_results(
     folder: Path,
     config: RunConfig,
-    backbone: Backbone,
+    backbone: Recommender,
     progress: Progress,
     results: dict[str, Evaluation],
 ) -> None:
@@ -104,6 +112,7 @@ def _write_results(
             "epochs": progress.epoch,
             "seconds": round(sum(seconds), 3),
             "seconds_to_best": round(sum(seconds[: progress.best_epoch]), 3),
+            **_peaks(progress),
         },
         "environment": {**environment(), "threads": torch.get_num_threads()},
     }
@@ -111,16 +120,27 @@ def _write_results(
     write_text(folder / "README.md", model_card(config, metrics))
 
 
-def sizes(folder: Path, backbone: Backbone) -> dict[str, int]:
+def _peaks(progress: Progress) -> dict[str, int]:
+    """Return the most memory of any epoch, of the kinds that every epoch knows."""
+    history = progress.history
+    known = [key for key in history[0] if key.startswith("peak_")] if history else []
+    return {
+        key: max(record[key] for record in history)
+        for key in known
+        if all(key in record for record in history)
+    }
+
+
+def sizes(folder: Path, backbone: Recommender) -> dict[str, int]:
     """Return trainable numbers, table bytes as stored, and the bytes of each file of the run.
 
-    Preference tables grow with the users, and count as theirs. Features count as they are held in
-    training: float32, or codes and centroids.
+    Preference tables grow with the users, and count as theirs, as shared centroids do. Features
+    count as they are held in training: float32, or codes and centroids.
     """
     values, codes = (read_tensors(folder / name)[0] for name in CHECKPOINT_FILES)
     stored = values | codes
     files = {name: (folder / name).stat().st_size for name in CHECKPOINT_FILES}
-    prefixes = {"user": ("user_table.", "preference_tables."), "item": ("item_table.",)}
+    prefixes = {"user": ("user_table.", "preference_tables."), "item": ITEM_TABLES}
     vectors = folder / VECTORS
     return {
         "trainable_parameters": sum(p.numel() for p in backbone.parameters()),
