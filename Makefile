@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test format clean
+.PHONY: demo test docs format clean
 
 demo: .venv/installed
 	$(BIN)/urecjpq demo
@@ -13,12 +13,16 @@ test: .venv/installed-test
 	$(BIN)/pyright
 	$(BIN)/pytest
 
+docs: .venv/installed-docs
+	$(BIN)/python -m sphinx --builder html --fail-on-warning --keep-going docs docs/_build/html
+	@echo "Open docs/_build/html/index.html"
+
 format: .venv/installed-test
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
 clean:
-	rm -rf .venv build dist runs
+	rm -rf .venv build dist runs docs/_build
 
 # The stamps make the second start quick: pip runs again only when what it builds changes.
 .venv/installed: pyproject.toml CMakeLists.txt $(wildcard urecjpq/index/kernels/*)
@@ -29,4 +33,8 @@ clean:
 
 .venv/installed-test: .venv/installed
 	$(BIN)/pip install --editable '.[test]'
+	touch $@
+
+.venv/installed-docs: .venv/installed
+	$(BIN)/pip install --editable '.[docs]'
 	touch $@

@@ -10,7 +10,7 @@ import torch
 
 from urecjpq import InputError, JPQEmbedding, QuotientRemainderEmbedding
 from urecjpq.tables import sibling
-from urecjpq.testing_hub import local_hub
+from urecjpq.testing_hub import hub_at, local_hub
 
 IDS = ["NA", "007", "a\tb\nc", "ünï", '"', *(f"item{row}" for row in range(25))]
 
@@ -263,23 +263,14 @@ def test_a_folder_with_nothing_but_a_pickle_is_refused(tmp_path):
         JPQEmbedding.from_pretrained(tmp_path)
 
 
-def point_to(monkeypatch, url):
-    """What HF_ENDPOINT does when it is set before the first import."""
-    from huggingface_hub import constants
-
-    template = constants.HUGGINGFACE_CO_URL_TEMPLATE.removeprefix(constants.ENDPOINT)
-    monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", url + template)
-    monkeypatch.setattr(constants, "ENDPOINT", url)
-
-
 @pytest.fixture
-def hub(monkeypatch, tmp_path):
+def hub(tmp_path):
     """A hub on this machine, and a cache of its own."""
-    with local_hub() as served:
-        point_to(monkeypatch, served.url)
-        monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "cache"))
-        monkeypatch.setattr("huggingface_hub.constants.HF_HUB_DISABLE_TELEMETRY", True)
+    with local_hub(tmp_path / "cache") as served:
         yield served
+
+
+NOWHERE = "http://127.0.0.1:9"
 
 
 @pytest.mark.parametrize("name", ["special", "scrambled", "half"])
@@ -297,26 +288,26 @@ def test_a_table_pushed_and_pulled_has_the_same_bits(hub, name, tmp_path):
     assert kept == {*FILES}
 
 
-def test_without_the_hub_what_was_fetched_still_loads(hub, monkeypatch):
+def test_without_the_hub_what_was_fetched_still_loads(hub, tmp_path):
     table = jpq()
     table.push_to_hub("me/kept", token="of-no-one")
     JPQEmbedding.from_pretrained("me/kept")
     hub.repositories.clear()
     kept = JPQEmbedding.from_pretrained("me/kept", local_files_only=True)
     assert_same_bits(table, kept)
-    point_to(monkeypatch, "http://127.0.0.1:9")
-    assert_same_bits(table, JPQEmbedding.from_pretrained("me/kept"))
+    with hub_at(NOWHERE, tmp_path / "cache"):
+        assert_same_bits(table, JPQEmbedding.from_pretrained("me/kept"))
 
 
-def test_a_hub_that_cannot_be_reached_is_one_clear_error(hub, monkeypatch):
+def test_a_hub_that_cannot_be_reached_is_one_clear_error(hub, tmp_path):
     rule = "me/none must be a folder, or reachable on the hub; got "
     with pytest.raises(InputError, match=rule + "RepositoryNotFoundError: .* Or fetch config.json"):
         JPQEmbedding.from_pretrained("me/none")
-    point_to(monkeypatch, "http://127.0.0.1:9")
-    with pytest.raises(InputError, match=rule + "LocalEntryNotFoundError: .* Or fetch config.json"):
-        JPQEmbedding.from_pretrained("me/none")
-    with pytest.raises(InputError, match=r"me/none must be a repository that you may .*ConnectErr"):
-        jpq().push_to_hub("me/none", token="of-no-one")
+    with hub_at(NOWHERE, tmp_path):
+        with pytest.raises(InputError, match=rule + "LocalEntryNotFoundError: .* Or fetch config"):
+            JPQEmbedding.from_pretrained("me/none")
+        with pytest.raises(InputError, match=r"me/none must be a repository that you .*ConnectErr"):
+            jpq().push_to_hub("me/none", token="of-no-one")
 
 
 def test_a_repository_with_nothing_but_a_pickle_is_refused_unfetched(hub):

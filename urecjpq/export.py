@@ -94,6 +94,8 @@ def read_table(folder: Path, config: TableConfig, side: str, num_rows: int) -> T
     if "codes" in values:
         centroids = values.get("centroids", stored.get("user_table.centroids"))  # or shared
         return JPQEmbedding(values["codes"], config.embedding_dim, config.codebook_size, centroids)
+    known, hint = config.kind == "quotient_remainder", "Export the vectors."
+    require(known, f"tables of {folder} must be full, jpq or quotient-remainder", config.kind, hint)
     table = QuotientRemainderEmbedding(num_rows, config.embedding_dim, scramble=True)
     table.set_centroids(values["centroids"])
     return table

@@ -10,8 +10,10 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from threading import Thread
 from typing import Any
+from unittest.mock import patch
 
 
 class LocalHub(ThreadingHTTPServer):
@@ -41,17 +43,35 @@ class LocalHub(ThreadingHTTPServer):
 
 
 @contextmanager
-def local_hub() -> Iterator[LocalHub]:
-    """Serve a hub while the context lasts."""
+def local_hub(cache: Path) -> Iterator[LocalHub]:
+    """Serve a hub while the context lasts, and let the client know no other.
+
+    Args:
+        cache: Where the client keeps what it fetches.
+    """
     hub = LocalHub()
     thread = Thread(target=hub.serve_forever, args=(0.01,), daemon=True)
     thread.start()
     try:
-        yield hub
+        with hub_at(hub.url, cache):
+            yield hub
     finally:
         hub.shutdown()
         hub.server_close()
         thread.join()
+
+
+@contextmanager
+def hub_at(url: str, cache: Path) -> Iterator[None]:
+    """Do what ``HF_ENDPOINT`` and ``HF_HUB_CACHE`` do if they are set before the first import."""
+    with patch.multiple(
+        "huggingface_hub.constants",
+        ENDPOINT=url,
+        HUGGINGFACE_CO_URL_TEMPLATE=url + "/{repo_id}/resolve/{revision}/{filename}",
+        HF_HUB_CACHE=str(cache),
+        HF_HUB_DISABLE_TELEMETRY=True,
+    ):
+        yield
 
 
 class _Handler(BaseHTTPRequestHandler):
