@@ -3,23 +3,25 @@
     python recipes/tiktok.py --data FOLDER
 
 FOLDER holds the files that datasets/tiktok.toml names: image and audio features of 6,710
-micro-videos. Every model gets the same trials with full tables and with JPQ kmeans codes: two
-learning rates, chosen on validation with the first seed; the chosen one runs with the other seeds.
-An epoch takes about a second. Finished runs are kept: the same command goes on where it was
-stopped, and --backbones and --seeds take a part of the whole.
+micro-videos. Every model gets the same four trials with every kind of table: d = 64 or 16, at two
+learning rates, chosen on validation with the first seed; the chosen one runs with the others. An
+epoch takes one to ten seconds. Finished runs are kept: the same command goes on where it was
+stopped, and --backbones, --tables and --seeds take a part of the whole.
 """
 
 import argparse
 from pathlib import Path
 
 from urecjpq import compare_runs, describe, load_catalogue, write_report
-from urecjpq.config import TABLES, TrainingConfig
+from urecjpq.config import TABLES, RunConfig, TrainingConfig
+from urecjpq.data import Catalogue
 from urecjpq.graphs import BACKBONES
 from urecjpq.graphs.neighbours import with_neighbours
 from urecjpq.tuning import learning_rates, run_tuned
 
 SEEDS = (0, 1, 2)
-TABLE_NAMES = ("full", "jpq-kmeans")
+TABLE_NAMES = ("full", "full-factors", "jpq-kmeans")
+DIMS = (64, 16)
 RATES = (1e-3, 4e-3)
 TRAINING = TrainingConfig(batch_size=2048, patience=8)
 # LGMRec's published contrast of 0.2 keeps it from learning here: validation Recall@20 0.031 after
@@ -27,23 +29,35 @@ TRAINING = TrainingConfig(batch_size=2048, patience=8)
 SETTINGS = {"lgmrec": {"contrast_weight": 0.002}}
 
 
-def main(data: Path, out: Path, backbones: list[str], seeds: tuple[int, ...], workers: int) -> None:
+def _describe(catalogue: Catalogue, backbone: str, table: str, dim: int) -> RunConfig:
+    return describe(
+        catalogue,
+        name=f"{backbone}-{table}" + (f"-d{dim}" if dim != DIMS[0] else ""),
+        seed=SEEDS[0],
+        backbone={"name": backbone} | SETTINGS.get(backbone, {}),
+        tables=TABLES[table].model_copy(update={"embedding_dim": dim}),
+        training=TRAINING,
+    )
+
+
+def main(
+    data: Path,
+    out: Path,
+    backbones: list[str],
+    tables: list[str],
+    seeds: list[int],
+    workers: int,
+) -> None:
     """Train what is not there yet, print the table and write the report."""
     catalogue = with_neighbours(load_catalogue("tiktok", data))
     trials = [
-        learning_rates(
-            describe(
-                catalogue,
-                name=f"{backbone}-{table}",
-                seed=seeds[0],
-                backbone={"name": backbone} | SETTINGS.get(backbone, {}),
-                tables=TABLES[table],
-                training=TRAINING,
-            ),
-            RATES,
-        )
+        [
+            config
+            for dim in DIMS
+            for config in learning_rates(_describe(catalogue, backbone, table, dim), RATES)
+        ]
         for backbone in backbones
-        for table in TABLE_NAMES
+        for table in tables
     ]
     comparison = compare_runs(run_tuned(catalogue, trials, seeds, out, workers))
     (out / "table.md").write_text(comparison.to_markdown(), encoding="utf-8")
@@ -56,8 +70,9 @@ if __name__ == "__main__":
     parser.add_argument("--data", type=Path, required=True, help="folder with the TikTok files")
     parser.add_argument("--out", type=Path, default=Path("runs/tiktok"), help="folder for the runs")
     parser.add_argument("--backbones", nargs="+", default=list(BACKBONES), choices=BACKBONES)
+    parser.add_argument("--tables", nargs="+", default=TABLE_NAMES, choices=TABLE_NAMES)
     parser.add_argument("--seeds", type=int, nargs="+", default=SEEDS)
     parser.add_argument("--workers", type=int, default=2, help="runs side by side")
-    arguments = parser.parse_args()
-    seeds = tuple(arguments.seeds)
-    main(arguments.data, arguments.out, arguments.backbones, seeds, arguments.workers)
+    chosen = parser.parse_args()
+    grid = chosen.backbones, chosen.tables, chosen.seeds
+    main(chosen.data, chosen.out, *grid, chosen.workers)
