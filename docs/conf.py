@@ -11,6 +11,7 @@ html_theme = "furo"
 html_title = "urecjpq"
 html_copy_source = False
 myst_heading_anchors = 2
+suppress_warnings = ["misc.highlighting_failure"]  # of CSV, which Pygments does not know
 # Single backticks in docstrings name something of ours.
 default_role = "code"
 napoleon_numpy_docstring = False
