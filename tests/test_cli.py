@@ -181,6 +181,19 @@ def test_compare_writes_the_page(run, tmp_path):
     assert "lightgcn-jpq-kmeans" in page.read_text()
 
 
+def test_report_writes_the_page_the_numbers_and_the_tables_asked_for(run, tmp_path):
+    page = tmp_path / "r.html"
+    asked = ["--card", "toy-shop", "--queries", "2", "--latex"]
+    result = CliRunner().invoke(app, ["report", str(run), "-o", str(page), *asked])
+    assert result.exception is None
+    assert {path.name for path in tmp_path.iterdir()} == {"r.html", "r.json", "r.tex"}
+    methods = json.loads((tmp_path / "r.json").read_text())["latency"]["methods"]
+    assert {method["queries"] for method in methods} == {2}
+    assert "Use of the codes" in page.read_text()
+    printed = CliRunner().invoke(app, ["compare", str(run), "--markdown", "--latex"]).output
+    assert "| --- |" in printed and r"\begin{tabular}" in printed
+
+
 def test_resume_leaves_a_finished_run(run):
     before = (run / "manifest.json").read_bytes()
     again = ["train", "toy-shop", "--out", str(run), *SMALL, "--resume"]

@@ -10,11 +10,13 @@ from pathlib import Path
 import pytest
 
 from urecjpq.config import TABLES, TrainingConfig
+from urecjpq.environment import code_digest
 from urecjpq.errors import InputError
 from urecjpq.experiment import describe
-from urecjpq.files import sha256_of
+from urecjpq.files import read_json, sha256_of, write_json
 from urecjpq.graphs import LightGCNConfig
 from urecjpq.grid import run_grid
+from urecjpq.manifest import write_manifest
 from urecjpq.testing import tiny_catalogue
 
 
@@ -118,3 +120,20 @@ def processes_of(session: int) -> list[int]:
         if int(fields[3]) == session and fields[0] != "Z":
             found.append(int(stat.parent.name))
     return found
+
+
+def test_runs_of_other_code_are_run_again_where_asked(tmp_path):
+    catalogue = tiny_catalogue()
+    folders = run_grid(catalogue, configs(catalogue), tmp_path, workers=1)
+    results = folders[0] / "metrics.json"
+    code = read_json(results)["environment"]["code"]
+    assert code == code_digest()
+    write_json(results, read_json(results) | {"environment": {"code": "other"}})
+    write_manifest(folders[0])
+    before = [(folder / "manifest.json").stat().st_mtime_ns for folder in folders]
+    run_grid(catalogue, configs(catalogue), tmp_path, workers=1)
+    assert read_json(results)["environment"]["code"] == "other"
+    run_grid(catalogue, configs(catalogue), tmp_path, workers=1, same_code=True)
+    after = [(folder / "manifest.json").stat().st_mtime_ns for folder in folders]
+    assert after[0] > before[0] and after[1] == before[1]
+    assert read_json(results)["environment"]["code"] == code

@@ -34,6 +34,9 @@ TABLES = {
     "full": {"kind": "full", **SIZES},
     "quotient_remainder": {"kind": "quotient_remainder", **SIZES},
     "jpq": {"kind": "jpq", "strategy": "kmeans", "start": "factors", **SIZES},
+    "jpq users": {"kind": "jpq", "strategy": "kmeans", "sides": "users", **SIZES},
+    "jpq shared": {"kind": "jpq", "strategy": "kmeans", "centroids": "shared", **SIZES},
+    "jpq int8": {"kind": "jpq", "strategy": "kmeans", "centroid_dtype": "int8", **SIZES},
     "jpq float16": {"kind": "jpq", "strategy": "svd", "centroid_dtype": "float16", **SIZES},
 }
 every_run = pytest.mark.parametrize("backbone", ["lightgcn", "freedom", "vbpr"])

@@ -42,9 +42,11 @@ def assert_same_bits(one, other):
     assert all(torch.equal(value, other[name]) for name, value in one.items())
 
 
-def without_seconds(history):
+def without_measurements(history):
+    """Records without what no two runs share: seconds and memory."""
     return [
-        {key: value for key, value in record.items() if "seconds" not in key} for record in history
+        {key: value for key, value in record.items() if not key.endswith(("seconds", "_bytes"))}
+        for record in history
     ]
 
 
@@ -111,7 +113,9 @@ def test_history_says_what_happened(catalogue, name):
     progress = train(build(catalogue, name), catalogue, epochs(3), seed=0)
     assert [record["epoch"] for record in progress.history] == [1, 2, 3]
     for record in progress.history:
-        assert set(record) == {"epoch", "loss", "valid", "train_seconds", "seconds"}
+        measured = {"train_seconds", "seconds", "peak_resident_bytes"}
+        assert set(record) == {"epoch", "loss", "valid"} | measured
+        assert 10**7 < record["peak_resident_bytes"] < 10**11
         assert set(record["valid"]) == {"recall@20", "ndcg@20"}
         assert np.isfinite(record["loss"])
         assert record["seconds"] >= record["train_seconds"]
@@ -136,7 +140,7 @@ def test_one_and_two_threads_give_the_same_bits(name):
         torch.set_num_threads(threads)
         backbone = build(catalogue, name)
         progress = train(backbone, catalogue, epochs(2, batch_size=1024), seed=0)
-        found.append((backbone.state_dict(), without_seconds(progress.history)))
+        found.append((backbone.state_dict(), without_measurements(progress.history)))
     assert_same_bits(found[0][0], found[1][0])
     assert found[0][1] == found[1][1]
 
@@ -151,7 +155,7 @@ def test_a_continued_run_ends_with_the_bits_of_a_straight_one(catalogue, name, t
     torch.manual_seed(123)
     found = train(continued, catalogue, epochs(6), seed=0, checkpoint=path)
     assert_same_bits(continued.state_dict(), straight.state_dict())
-    assert without_seconds(found.history) == without_seconds(expected.history)
+    assert without_measurements(found.history) == without_measurements(expected.history)
     assert found.best_epoch == expected.best_epoch
 
 

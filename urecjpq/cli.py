@@ -24,6 +24,8 @@ app.command()(export_cli.export)
 
 Card = Annotated[str, typer.Argument(help="Name of a data-set card, or the path of your own.")]
 Data = Annotated[Path | None, typer.Option(help="Folder with the files that the card names.")]
+Runs = Annotated[list[Path], typer.Argument(help="Folders of finished runs.")]
+Baseline = Annotated[str | None, typer.Option(help="Name of the run to test against.")]
 RunFolder = Annotated[Path, typer.Argument(help="Folder of a finished run.")]
 Threads = Annotated[int | None, typer.Option(help="Threads of torch; the bits do not change.")]
 
@@ -45,7 +47,7 @@ def train(
     out: Annotated[Path, typer.Option(help="Folder of the run.")],
     data: Data = None,
     backbone: Annotated[
-        str, typer.Option(help="lightgcn, freedom, …: see the README.")
+        str, typer.Option(help="lightgcn, freedom, sasrec, …: see the README.")
     ] = "lightgcn",
     tables: Annotated[
         str, typer.Option(help="full, jpq-kmeans, …: see the README.")
@@ -62,13 +64,16 @@ def train(
         typer.Option("--set", help="FIELD=VALUE, e.g. training.max_epochs=50; repeatable."),
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with an unfinished run.")] = False,
+    log: Annotated[
+        list[str] | None, typer.Option(help="tensorboard, mlflow or wandb; repeatable.")
+    ] = None,
     threads: Threads = None,
 ) -> None:
     """Train one model and leave a run folder."""
     from urecjpq.commands import train_run
 
     _set_threads(threads)
-    options = (seed, encoder, settings, resume, feature_codes)
+    options = (seed, encoder, settings, resume, feature_codes, log)
     folder = train_run(card, out, data, backbone, tables, *options)
     typer.echo((folder / "README.md").read_text(encoding="utf-8").split("---\n", 2)[2])
     typer.echo(f"Run: {folder}")
@@ -95,33 +100,58 @@ def evaluate(
 
 @app.command()
 def compare(
-    runs: Annotated[list[Path], typer.Argument(help="Folders of finished runs.")],
-    out: Annotated[Path | None, typer.Option(help="HTML page to write, JSON beside it.")] = None,
-    baseline: Annotated[str | None, typer.Option(help="Name of the run to test against.")] = None,
+    runs: Runs,
+    baseline: Baseline = None,
+    markdown: Annotated[bool, typer.Option("--markdown", help="Print Markdown.")] = False,
+    latex: Annotated[bool, typer.Option("--latex", help="Print LaTeX.")] = False,
+    out: Annotated[Path | None, typer.Option(help="Page to write, as report does.")] = None,
 ) -> None:
-    """Print finished runs side by side, and write a report page."""
+    """Print finished runs side by side."""
     from urecjpq.compare import compare_runs
-    from urecjpq.report import write_report
 
     comparison = compare_runs(runs, baseline)
-    typer.echo(comparison.to_text())
+    forms = [comparison.to_markdown] * markdown + [comparison.to_latex] * latex
+    for form in forms or [comparison.to_text]:
+        typer.echo(form())
     if out is not None:
-        typer.echo(f"Report: {write_report(comparison, out)}")
+        report(runs, out, baseline)
+
+
+@app.command()
+def report(
+    runs: Runs,
+    out: Annotated[Path, typer.Option("--out", "-o", help="HTML page to write, JSON beside it.")],
+    baseline: Baseline = None,
+    card: Annotated[str | None, typer.Option(help="Card with the items' pictures.")] = None,
+    data: Data = None,
+    queries: Annotated[int, typer.Option(help="To time per method; 0 times nothing.")] = 50,
+    markdown: Annotated[bool, typer.Option("--markdown", help="Table as .md beside it.")] = False,
+    latex: Annotated[bool, typer.Option("--latex", help="Table as .tex beside it.")] = False,
+) -> None:
+    """Write finished runs side by side as one page: table, plots, codes, latency, neighbours."""
+    from urecjpq.commands import report_runs
+
+    forms = [".md"] * markdown + [".tex"] * latex
+    typer.echo(f"Report: {report_runs(runs, out, baseline, card, data, queries, forms)}")
 
 
 @app.command()
 def recommend(
     run: RunFolder,
-    user: Annotated[str, typer.Argument(help="Raw user id.")],
+    user: Annotated[str | None, typer.Argument(help="Raw user id.")] = None,
+    history: Annotated[
+        str | None,
+        typer.Option(help="Raw item ids ID,ID,…, oldest first, for a run of a sequential model."),
+    ] = None,
     k: K = 10,
     method: Method = "auto",
     threads: Threads = None,
 ) -> None:
-    """Print the best items for a user, leaving out the user's training items."""
-    from urecjpq.runs import load_run
+    """Print the best items for a user or after a history, leaving out what was touched before."""
+    from urecjpq.commands import recommend_list
 
     _set_threads(threads)
-    print_list(load_run(run).recommend(user, k, method))
+    print_list(recommend_list(run, user, history, k, method))
 
 
 @app.command()

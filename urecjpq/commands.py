@@ -5,8 +5,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 from pydantic import ValidationError
 
+from urecjpq.backbones import BACKBONES
 from urecjpq.config import TABLES, RunConfig, refuse_field
 from urecjpq.data import load_catalogue
 from urecjpq.data.catalogue import Catalogue
@@ -15,9 +17,9 @@ from urecjpq.errors import require
 from urecjpq.evaluation import evaluate
 from urecjpq.experiment import describe, run_experiment
 from urecjpq.feature_codes import with_quantised_features
-from urecjpq.files import read_json
-from urecjpq.graphs import BACKBONES
+from urecjpq.files import read_json, write_text
 from urecjpq.graphs.neighbours import with_neighbours
+from urecjpq.loggers import require_loggers
 from urecjpq.runs import load_run
 
 
@@ -32,8 +34,10 @@ def train_run(
     settings: Sequence[str] | None = None,
     resume: bool = False,
     feature_codes: int | None = None,
+    log: Sequence[str] | None = None,
 ) -> Path:
     """Load the card, describe the run and train it; returns the run folder."""
+    require_loggers(log or ())
     require(tables in TABLES, f"tables must be one of {', '.join(TABLES)}", repr(tables))
     catalogue = encode_catalogue(load_catalogue(card, data), encoders or ())
     require(
@@ -51,7 +55,35 @@ def train_run(
     }
     for setting in settings or ():
         _apply(choices, setting)
-    return run_experiment(catalogue, _described(catalogue, choices), out, resume=resume)
+    described = _described(catalogue, choices)
+    return run_experiment(catalogue, described, out, resume=resume, log=log or ())
+
+
+def report_runs(
+    folders: Sequence[Path],
+    out: Path,
+    baseline: str | None = None,
+    card: str | None = None,
+    data: Path | None = None,
+    queries: int = 50,
+    forms: Sequence[str] = (),
+) -> Path:
+    """Compare runs, measure what they do not keep, and write the page; returns its path.
+
+    ``forms`` are the suffixes of further tables beside it, ``.md`` and ``.tex``.
+    """
+    from urecjpq.compare import compare_runs
+    from urecjpq.report import write_report
+    from urecjpq.reporting import measure
+
+    comparison = compare_runs(folders, baseline)
+    require(queries >= 0, "queries must be at least 0", queries)
+    catalogue = None if card is None else load_catalogue(card, data)
+    page = write_report(comparison, out, measurements=measure(comparison, catalogue, queries))
+    tables = {".md": comparison.to_markdown, ".tex": comparison.to_latex}
+    for suffix in forms:
+        write_text(out.with_suffix(suffix), tables[suffix]())
+    return page
 
 
 def prepare_card(
@@ -69,6 +101,22 @@ def prepare_card(
     bad = manifest["bad_lines"]
     listed = {"listed in": folder / BAD_LINES} if bad else {}
     return shown | {"bad lines left out": bad} | listed | {"folder": folder}
+
+
+def recommend_list(
+    folder: Path, user: str | None, history: str | None, k: int, method: str
+) -> pd.DataFrame:
+    """Return the best items for a user, or after a history of ids with commas between them."""
+    require(
+        (user is None) != (history is None),
+        "recommend must be given either a user or --history",
+        "neither" if user is None else "both",
+        "Try --history ID,ID,… with item ids, oldest first.",
+    )
+    run = load_run(folder)
+    if user is not None:
+        return run.recommend(user, k, method)
+    return run.recommend_next(history.split(",") if history else [], k, method)
 
 
 def _described(catalogue: Catalogue, choices: dict[str, Any]) -> RunConfig:
@@ -104,5 +152,5 @@ def evaluate_run(
         f"other ids, pairs or partitions in {catalogue.name}",
         "Pass the same --data, or --card.",
     )
-    users, items = run.vectors
+    users, items = run.backbone.vectors_for(catalogue, partition)
     return evaluate(users, items, catalogue, partition, exclude=exclude).metrics

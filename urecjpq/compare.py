@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from urecjpq.comparison import Comparison, Line
+from urecjpq.comparison import Comparison
 from urecjpq.errors import InputError, require
 from urecjpq.files import read_json, read_tensors
+from urecjpq.line import Line
 from urecjpq.manifest import verify_run
 from urecjpq.significance import bonferroni, paired_test
 
@@ -66,7 +67,6 @@ def compare_runs(
 
 
 def _read(folder: Path) -> _Run:
-
     verify_run(folder)
     per_user = {
         k: v.numpy() for k, v in read_tensors(folder / "user_metrics.safetensors")[0].items()
@@ -121,6 +121,7 @@ def _line(runs: list[_Run]) -> Line:
         training=_means(_columns([run.results["training"] for run in runs])),
         per_user={k: v.mean(0) for k, v in _columns([run.per_user for run in runs]).items()},
         history=_history(runs[0].folder / "history.jsonl"),
+        folder=runs[0].folder,
     )
 
 

@@ -12,6 +12,7 @@ from urecjpq.graphs import FREEDOMConfig, LightGCNConfig
 from urecjpq.graphs.neighbours import with_neighbours
 from urecjpq.grid import run_grid
 from urecjpq.report import write_report
+from urecjpq.reporting import measure
 from urecjpq.runs import Run, load_run
 
 BACKBONES = (LightGCNConfig(), FREEDOMConfig())
@@ -54,7 +55,8 @@ def run_demo(out: Path, workers: int = 2) -> None:
     run = load_run(out / f"{SHOWN_RUN}-0")
     shown = [_shown_user(run, catalogue, user) for user in SHOWN_USERS]
     _print_user(shown[0])
-    print(f"Report page: {write_report(comparison, out / 'report.html', shown)}")
+    page = write_report(comparison, out / "report.html", shown, measure(comparison, catalogue))
+    print(f"Report page: {page}")
     print(f"Ask for more: .venv/bin/urecjpq recommend {out / f'{SHOWN_RUN}-0'} {SHOWN_USERS[1]}")
 
 

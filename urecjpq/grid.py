@@ -12,15 +12,22 @@ from tqdm import tqdm
 
 from urecjpq.config import RunConfig
 from urecjpq.data.catalogue import Catalogue
+from urecjpq.environment import code_digest
 from urecjpq.errors import require
 from urecjpq.experiment import run_experiment
+from urecjpq.files import read_json
+from urecjpq.manifest import MANIFEST, is_finished
 
 # What a worker process works on; set once per worker instead of travelling with every run.
 _catalogue: Catalogue | None = None
 
 
 def run_grid(
-    catalogue: Catalogue, configs: Sequence[RunConfig], folder: Path | str, workers: int = 2
+    catalogue: Catalogue,
+    configs: Sequence[RunConfig],
+    folder: Path | str,
+    workers: int = 2,
+    same_code: bool = False,
 ) -> list[Path]:
     """Run all ``configs``, each in ``folder/<name>-<seed>``; finished ones are left as they are.
 
@@ -34,6 +41,8 @@ def run_grid(
         configs: See `urecjpq.describe`; name and seed must tell them apart.
         folder: Made if absent.
         workers: Processes, at least 1; at 1 the runs happen in this process.
+        same_code: Run again what was finished by other code (see `urecjpq.environment`), or by
+            code that did not say so. A finished run of another configuration is always refused.
 
     Returns:
         The run folders, in the order of ``configs``.
@@ -46,6 +55,8 @@ def run_grid(
     require(
         len(set(folders)) == len(folders), "configs must differ in name or seed", "two the same"
     )
+    if same_code:
+        forget_other_code(folders)
     jobs = list(zip(configs, folders, strict=True))
     with tqdm(total=len(jobs), unit="run", disable=None) as bar:
         if workers == 1:
@@ -66,6 +77,14 @@ def run_grid(
                 pool.shutdown(wait=False, cancel_futures=True)
                 raise
     return folders
+
+
+def forget_other_code(folders: Sequence[Path]) -> None:
+    """Make unfinished again what other code finished: the next call runs it anew."""
+    code = code_digest()
+    for folder in filter(is_finished, folders):
+        if read_json(folder / "metrics.json")["environment"].get("code") != code:
+            (folder / MANIFEST).unlink()
 
 
 def _start_worker(catalogue: Catalogue) -> None:

@@ -1,44 +1,19 @@
 """A page to look at: items, and the nearest to each by every modality and by a trained table."""
 
-import base64
 import importlib.metadata
-import io
 from collections.abc import Sequence
-from dataclasses import dataclass
-from itertools import combinations
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from urecjpq.data.catalogue import Catalogue, Features, Neighbours
-from urecjpq.data.pictures import PictureError, read_picture
+from urecjpq.data.catalogue import Catalogue, Features
 from urecjpq.errors import require
 from urecjpq.files import write_text
-from urecjpq.graphs.neighbours import cosine_neighbours
-from urecjpq.report import render_template
+from urecjpq.reporting.templates import render_template
+from urecjpq.reporting.views import Shelf, View, agreement, nearest_items, without_itself
 from urecjpq.runs import Run
 
-THUMBNAIL = (144, 144)
 TABLE, VECTORS = "trained table", "trained vectors"
-
-
-@dataclass(frozen=True)
-class View:
-    """What is near to what, seen in one way.
-
-    Args:
-        name: A modality, `TABLE`, or `VECTORS` where a run kept its final vectors alone.
-        neighbours: Of every item, itself left out.
-    """
-
-    name: str
-    neighbours: Neighbours
-
-    def of(self, row: int) -> list[tuple[int, float]]:
-        """Return an item's neighbours and their cosines, best first."""
-        ids, cosines = self.neighbours.item_ids[row], self.neighbours.similarities[row]
-        return [(int(i), float(c)) for i, c in zip(ids, cosines, strict=True) if i >= 0]
 
 
 def write_neighbour_page(
@@ -73,14 +48,15 @@ def write_neighbour_page(
     most = catalogue.num_items - 1
     require(1 <= k <= most, f"k must lie in [1, {most}], the number of other items", k)
     views = make_views(catalogue, run, k)
-    rows = _rows(catalogue, item_ids, num_items, seed)
+    shelf = Shelf(catalogue.item_ids, catalogue.titles, catalogue.images)
+    rows = _rows(catalogue.name, shelf, item_ids, num_items, seed)
     page = render_template(
         "neighbours.html",
         title=f"{catalogue.name}: what is near to what",
         views=[view.name for view in views],
         run_name=None if run is None else run.config.name,
-        agreement=_agreement(views),
-        items=[_item(catalogue, views, row) for row in rows],
+        agreement=agreement(views),
+        items=[shelf.show_with(views, row) for row in rows],
         k=k,
         num_items=catalogue.num_items,
         version=importlib.metadata.version("urecjpq"),
@@ -96,9 +72,9 @@ def make_views(catalogue: Catalogue, run: Run | None, k: int) -> list[View]:
     Raises:
         InputError: There are none, or the run was trained on another catalogue.
     """
-    found = {name: _nearest(features, k) for name, features in catalogue.features.items()}
+    found = {name: nearest_items(features, k) for name, features in catalogue.features.items()}
     given = {
-        name: _without_itself(neighbours, k)
+        name: without_itself(neighbours, k)
         for name, neighbours in catalogue.neighbours.items()
         if name not in found
     }
@@ -108,7 +84,7 @@ def make_views(catalogue: Catalogue, run: Run | None, k: int) -> list[View]:
         require(same, rule, f"{run.config.name} on {run.config.catalogue.name}")
         name, vectors = _trained(run)
         present = np.ones(catalogue.num_items, dtype=bool)
-        found[name] = _nearest(Features(vectors[: catalogue.num_items], present), k)
+        found[name] = nearest_items(Features(vectors[: catalogue.num_items], present), k)
     views = [View(name, neighbours) for name, neighbours in {**given, **found}.items()]
     hint = "Name an encoder, or a run."
     require(bool(views), "catalogue must have features or neighbours", "none", hint)
@@ -122,81 +98,13 @@ def _trained(run: Run) -> tuple[str, np.ndarray]:
     return TABLE, table.weight.detach().numpy()
 
 
-def _nearest(features: Features, k: int) -> Neighbours:
-    return _without_itself(cosine_neighbours(features, k + 1), k)
-
-
-def _without_itself(neighbours: Neighbours, k: int) -> Neighbours:
-    """Return the k best others; rows that are short of them end in −1."""
-    ids, cosines = neighbours.item_ids, neighbours.similarities
-    other = (ids != np.arange(len(ids))[:, None]) & (ids >= 0)
-    order = np.argsort(~other, axis=1, kind="stable")[:, :k]
-    kept = np.take_along_axis(other, order, 1)
-    return Neighbours(
-        np.where(kept, np.take_along_axis(ids, order, 1), -1),
-        np.where(kept, np.take_along_axis(cosines, order, 1), 0),
-    )
-
-
-def _agreement(views: Sequence[View]) -> list[dict[str, Any]]:
-    """Return for each two views how many neighbours an item has in common, on average."""
-    pairs = []
-    for one, two in combinations(views, 2):
-        first, second = one.neighbours.item_ids, two.neighbours.item_ids
-        common = (first[:, :, None] == second[:, None, :]) & (first >= 0)[:, :, None]
-        both = (first >= 0).any(1) & (second >= 0).any(1)
-        shared = common.any(2).sum(1)[both]
-        mean = float(shared.mean()) if both.any() else 0.0
-        pairs.append({"one": one.name, "two": two.name, "shared": f"{mean:.2f}"})
-    return pairs
-
-
 def _rows(
-    catalogue: Catalogue, item_ids: Sequence[str] | None, num_items: int, seed: int
+    name: str, shelf: Shelf, item_ids: Sequence[str] | None, num_items: int, seed: int
 ) -> list[int]:
     if item_ids:
-        known = {item: row for row, item in enumerate(catalogue.item_ids)}
+        known = {item: row for row, item in enumerate(shelf.item_ids)}
         for item in item_ids:
-            require(item in known, f"items must be those of {catalogue.name}", repr(item))
+            require(item in known, f"items must be those of {name}", repr(item))
         return [known[item] for item in item_ids]
     require(num_items >= 1, "num_items must be at least 1", num_items)
-    images = catalogue.images or []
-    shown = np.flatnonzero([image is not None for image in images])
-    rows = shown if len(shown) else np.arange(catalogue.num_items)
-    chosen = np.random.default_rng(seed).permutation(rows)[:num_items]
-    return sorted(chosen.tolist())
-
-
-def _item(catalogue: Catalogue, views: Sequence[View], row: int) -> dict[str, Any]:
-    lists = {view.name: view.of(row) for view in views}
-    times: dict[int, int] = {}
-    for neighbours in lists.values():
-        for other, _ in neighbours:
-            times[other] = times.get(other, 0) + 1
-    return _shown(catalogue, row) | {
-        "lists": {
-            name: [
-                _shown(catalogue, other) | {"cosine": f"{cosine:.3f}", "shared": times[other] > 1}
-                for other, cosine in neighbours
-            ]
-            for name, neighbours in lists.items()
-        }
-    }
-
-
-def _shown(catalogue: Catalogue, row: int) -> dict[str, Any]:
-    title = "" if catalogue.titles is None else str(catalogue.titles[row])
-    image = None if catalogue.images is None else catalogue.images[row]
-    item_id = str(catalogue.item_ids[row])
-    return {"id": item_id, "title": title or item_id, "picture": image and _thumbnail(image)}
-
-
-def _thumbnail(path: Path) -> str | None:
-    try:
-        picture = read_picture(path)
-    except PictureError:
-        return None
-    picture.thumbnail(THUMBNAIL)
-    file = io.BytesIO()
-    picture.save(file, "JPEG", quality=82)
-    return "data:image/jpeg;base64," + base64.b64encode(file.getvalue()).decode()
+    return shelf.draw(num_items, seed)

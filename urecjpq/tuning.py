@@ -3,13 +3,13 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from urecjpq.checkpoint import STOP_METRIC
 from urecjpq.config import RunConfig
 from urecjpq.data.catalogue import Catalogue
 from urecjpq.errors import require
 from urecjpq.files import read_json
 from urecjpq.grid import run_grid
 from urecjpq.manifest import verify_run
+from urecjpq.variations import vary
 
 
 def run_tuned(
@@ -46,28 +46,22 @@ def run_tuned(
 
 
 def best_trial(trials: Sequence[RunConfig], folder: Path) -> RunConfig:
-    """Return the trial with the highest validation Recall@20; of equals the first."""
-    scores = [_valid(folder / f"{config.name}-{config.seed}") for config in trials]
+    """Return the trial with the highest validation metric; of equals the first."""
+    scores = [validation_score(folder, config) for config in trials]
     return trials[max(range(len(trials)), key=scores.__getitem__)]
 
 
 def learning_rates(config: RunConfig, rates: Sequence[float]) -> list[RunConfig]:
     """Return a configuration at several learning rates, which its names then end in."""
-    return [
-        config.model_copy(
-            update={
-                "name": f"{config.name}-{rate:g}",
-                "training": config.training.model_copy(update={"learning_rate": rate}),
-            }
-        )
-        for rate in rates
-    ]
+    return vary(config, {"training.learning_rate": rates}, "{name}-{learning_rate:g}")
 
 
 def _with_seed(config: RunConfig, seed: int) -> RunConfig:
     return config.model_copy(update={"seed": seed})
 
 
-def _valid(folder: Path) -> float:
-    verify_run(folder)
-    return read_json(folder / "metrics.json")["valid"][STOP_METRIC]
+def validation_score(folder: Path, config: RunConfig) -> float:
+    """Return the validation metric that ends training, of the finished run in ``folder``."""
+    run = folder / f"{config.name}-{config.seed}"
+    verify_run(run)
+    return read_json(run / "metrics.json")["valid"][config.backbone.MODEL.STOP_METRIC]

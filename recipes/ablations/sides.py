@@ -1,0 +1,42 @@
+"""Users only, items only, or both: whose table can be quantised at what price.
+
+    python recipes/ablations/sides.py --data FOLDER
+
+FOLDER holds the files of Amazon Baby. Four runs of LightGCN, a minute or two each; finished ones are
+kept. docs/ablations/sides.md says what to expect.
+"""
+
+from urecjpq import describe, load_catalogue, run_grid
+from urecjpq.config import TABLES, TrainingConfig
+from urecjpq.graphs import LightGCNConfig
+from urecjpq.recipe import conclude, read_options
+from urecjpq.variations import vary
+
+BACKBONE = LightGCNConfig(num_layers=2, l2=1e-3)
+
+given = read_options("Users only, items only, both", "amazon-baby", "runs/ablations/baby")
+
+
+def main() -> None:
+    """Train what is not there yet and show it against full tables with the same start."""
+    catalogue = load_catalogue(given.card, given.data)
+    full, both = (
+        describe(
+            catalogue,
+            name=f"lightgcn-{table}",
+            seed=0,
+            backbone=BACKBONE,
+            tables=TABLES[table],
+            training=TrainingConfig(batch_size=2048, max_epochs=given.epochs),
+        )
+        for table in ("full-factors", "jpq-kmeans")
+    )
+    seeds = {"seed": given.seeds}
+    one_side = vary(both, {"tables.sides": ("users", "items")} | seeds, "{name}-{sides}")
+    configs = vary(full, seeds) + one_side + vary(both, seeds)
+    folders = run_grid(catalogue, configs, given.out, given.workers)
+    conclude(folders, given.out, "sides", baseline="lightgcn-full-factors")
+
+
+if __name__ == "__main__":
+    main()
