@@ -87,7 +87,9 @@ def evaluate(
     ] = None,
     data: Data = None,
     partition: Annotated[str, typer.Option(help="valid or test.")] = "test",
-    exclude: Annotated[str, typer.Option(help="train or train+valid.")] = "train",
+    exclude: Annotated[
+        str | None, typer.Option(help="train, train+valid or none; the run's own by default.")
+    ] = None,
     threads: Threads = None,
 ) -> None:
     """Rank all items for every user of a partition and print the metrics."""

@@ -21,6 +21,7 @@ from urecjpq.files import read_json, write_text
 from urecjpq.graphs.neighbours import with_neighbours
 from urecjpq.loggers import require_loggers
 from urecjpq.runs import load_run
+from urecjpq.saving import valid_exclude
 
 
 def train_run(
@@ -141,7 +142,7 @@ def _apply(choices: dict[str, Any], setting: str) -> None:
 
 
 def evaluate_run(
-    folder: Path, card: str | None, data: Path | None, partition: str, exclude: str
+    folder: Path, card: str | None, data: Path | None, partition: str, exclude: str | None
 ) -> dict[str, float]:
     """Return the metrics of a finished run on the data that it was trained on."""
     run = load_run(folder)
@@ -152,5 +153,8 @@ def evaluate_run(
         f"other ids, pairs or partitions in {catalogue.name}",
         "Pass the same --data, or --card.",
     )
+    if exclude is None:
+        own = run.config.exclude
+        exclude = own if partition == "test" else valid_exclude(own)
     users, items = run.backbone.vectors_for(catalogue, partition)
     return evaluate(users, items, catalogue, partition, exclude=exclude).metrics
