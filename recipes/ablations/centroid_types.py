@@ -2,38 +2,53 @@
 
     python recipes/ablations/centroid_types.py --data FOLDER
 
-FOLDER holds the files of Amazon Baby. Three runs of LightGCN, a minute or two each; finished ones
-are kept. docs/ablations/centroid-types.md says what to expect.
+FOLDER holds the files of Amazon Baby. One run of LightGCN, a minute or two; a finished one is kept.
+Rounding comes after training, so one run answers for all types: it gives the metrics that runs with
+``tables.centroid_dtype`` set would have. docs/ablations/centroid-types.md says what to expect.
 """
 
-from urecjpq import describe, load_catalogue, run_grid
+from urecjpq import describe, load_catalogue, load_run, run_experiment
+from urecjpq.averaging import copied, holding
 from urecjpq.config import TABLES, TrainingConfig
+from urecjpq.evaluation import evaluate
 from urecjpq.graphs import LightGCNConfig
-from urecjpq.recipe import conclude, read_options
-from urecjpq.variations import vary
+from urecjpq.recipe import read_options
+from urecjpq.saving import round_centroids
+from urecjpq.significance import paired_test
 
 BACKBONE = LightGCNConfig(num_layers=2, l2=1e-3)
-TYPES = ("float16", "int8")
+TABLE = TABLES["jpq-kmeans"]
+BYTES = {"float32": 4, "float16": 2, "int8": 1}
 
-given = read_options("Types of stored centroids", "amazon-baby", "runs/ablations/baby")
 
-
-def main() -> None:
-    """Train what is not there yet and show it against float32."""
-    catalogue = load_catalogue(given.card, given.data)
-    plain = describe(
-        catalogue,
-        name="lightgcn-jpq-kmeans",
-        seed=0,
-        backbone=BACKBONE,
-        tables=TABLES["jpq-kmeans"],
-        training=TrainingConfig(batch_size=2048, max_epochs=given.epochs),
-    )
-    seeds = {"seed": given.seeds}
-    rounded = vary(plain, {"tables.centroid_dtype": TYPES} | seeds, "{name}-{centroid_dtype}")
-    folders = run_grid(catalogue, vary(plain, seeds) + rounded, given.out, given.workers)
-    conclude(folders, given.out, "centroid-types", baseline="lightgcn-jpq-kmeans")
+def main(options) -> None:
+    """Train what is not there yet, and print metrics and bytes with each type of centroid."""
+    catalogue = load_catalogue(options.card, options.data)
+    for seed in options.seeds:
+        config = describe(
+            catalogue,
+            name="lightgcn-jpq-kmeans",
+            seed=seed,
+            backbone=BACKBONE,
+            tables=TABLE,
+            training=TrainingConfig(batch_size=2048, max_epochs=options.epochs),
+        )
+        folder = options.out / f"{config.name}-{seed}"
+        run = load_run(run_experiment(catalogue, config, folder, resume=True))
+        trained = copied(run.backbone)
+        plain = evaluate(*run.vectors, catalogue, "test")
+        print(f"{options.card}, seed {seed}")
+        print(f"{'':<10}{'recall@20':>11}{'ndcg@20':>10}{'p':>8}{'centroid bytes':>16}")
+        for dtype, width in BYTES.items():
+            with holding(run.backbone, trained):
+                round_centroids(run.backbone, TABLE.model_copy(update={"centroid_dtype": dtype}))
+                users, items = (vectors.detach() for vectors in run.backbone.vectors())
+            found = evaluate(users, items, catalogue, "test")
+            p = paired_test(found.per_user["ndcg@20"], plain.per_user["ndcg@20"])
+            size = width * sum(values.numel() for values in run.backbone.parameters())
+            shown = (found.metrics["recall@20"], found.metrics["ndcg@20"], p)
+            print(f"{dtype:<10}{shown[0]:>11.5f}{shown[1]:>10.5f}{shown[2]:>8.2g}{size:>16,}")
 
 
 if __name__ == "__main__":
-    main()
+    main(read_options("Types of stored centroids", "amazon-baby", "runs/ablations/baby"))

@@ -16,12 +16,10 @@ CODE_LENGTHS = (4, 8, 16, 32)
 CODEBOOK_SIZES = (64, 256)
 BACKBONE = LightGCNConfig(num_layers=2, l2=1e-3)
 
-given = read_options("Code length × codebook size", "amazon-baby", "runs/ablations/baby")
 
-
-def main() -> None:
+def main(options) -> None:
     """Train what is not there yet and show it against full tables with the same start."""
-    catalogue = load_catalogue(given.card, given.data)
+    catalogue = load_catalogue(options.card, options.data)
     full, coded = (
         describe(
             catalogue,
@@ -29,16 +27,16 @@ def main() -> None:
             seed=0,
             backbone=BACKBONE,
             tables=TABLES[table],
-            training=TrainingConfig(batch_size=2048, max_epochs=given.epochs),
+            training=TrainingConfig(batch_size=2048, max_epochs=options.epochs),
         )
         for table in ("full-factors", "jpq-kmeans")
     )
     sizes = {"tables.code_length": CODE_LENGTHS, "tables.codebook_size": CODEBOOK_SIZES}
-    seeds = {"seed": given.seeds}
+    seeds = {"seed": options.seeds}
     grid = vary(coded, sizes | seeds, "{name}-m{code_length}-b{codebook_size}")
-    folders = run_grid(catalogue, vary(full, seeds) + grid, given.out, given.workers)
-    conclude(folders, given.out, "code-size", baseline="lightgcn-full-factors")
+    folders = run_grid(catalogue, vary(full, seeds) + grid, options.out, options.workers)
+    conclude(folders, options.out, "code-size", baseline="lightgcn-full-factors")
 
 
 if __name__ == "__main__":
-    main()
+    main(read_options("Code length × codebook size", "amazon-baby", "runs/ablations/baby"))

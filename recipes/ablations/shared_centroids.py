@@ -16,27 +16,25 @@ BACKBONE = LightGCNConfig(num_layers=2, l2=1e-3)
 # Shared centroids of 512 are as many trainable numbers as two sets of 256, at two bytes a sub-id.
 SHARED_SIZES = (256, 512)
 
-given = read_options("Shared or separate centroids", "amazon-baby", "runs/ablations/baby")
 
-
-def main() -> None:
+def main(options) -> None:
     """Train what is not there yet and show it against centroids of users and items apart."""
-    catalogue = load_catalogue(given.card, given.data)
+    catalogue = load_catalogue(options.card, options.data)
     separate = describe(
         catalogue,
         name="lightgcn-jpq-kmeans",
         seed=0,
         backbone=BACKBONE,
         tables=TABLES["jpq-kmeans"],
-        training=TrainingConfig(batch_size=2048, max_epochs=given.epochs),
+        training=TrainingConfig(batch_size=2048, max_epochs=options.epochs),
     )
-    seeds = {"seed": given.seeds}
+    seeds = {"seed": options.seeds}
     fields = {"tables.centroids": ("shared",), "tables.codebook_size": SHARED_SIZES} | seeds
     shared = vary(separate, fields, "{name}-shared-b{codebook_size}")
     configs = vary(separate, seeds) + shared
-    folders = run_grid(catalogue, configs, given.out, given.workers)
-    conclude(folders, given.out, "shared-centroids", baseline="lightgcn-jpq-kmeans")
+    folders = run_grid(catalogue, configs, options.out, options.workers)
+    conclude(folders, options.out, "shared-centroids", baseline="lightgcn-jpq-kmeans")
 
 
 if __name__ == "__main__":
-    main()
+    main(read_options("Shared or separate centroids", "amazon-baby", "runs/ablations/baby"))

@@ -2,8 +2,8 @@
 
     python recipes/ablations/sides.py --data FOLDER
 
-FOLDER holds the files of Amazon Baby. Four runs of LightGCN, a minute or two each; finished ones are
-kept. docs/ablations/sides.md says what to expect.
+FOLDER holds the files of Amazon Baby. Four runs of LightGCN, a minute or two each; finished ones
+are kept. docs/ablations/sides.md says what to expect.
 """
 
 from urecjpq import describe, load_catalogue, run_grid
@@ -14,12 +14,10 @@ from urecjpq.variations import vary
 
 BACKBONE = LightGCNConfig(num_layers=2, l2=1e-3)
 
-given = read_options("Users only, items only, both", "amazon-baby", "runs/ablations/baby")
 
-
-def main() -> None:
+def main(options) -> None:
     """Train what is not there yet and show it against full tables with the same start."""
-    catalogue = load_catalogue(given.card, given.data)
+    catalogue = load_catalogue(options.card, options.data)
     full, both = (
         describe(
             catalogue,
@@ -27,16 +25,16 @@ def main() -> None:
             seed=0,
             backbone=BACKBONE,
             tables=TABLES[table],
-            training=TrainingConfig(batch_size=2048, max_epochs=given.epochs),
+            training=TrainingConfig(batch_size=2048, max_epochs=options.epochs),
         )
         for table in ("full-factors", "jpq-kmeans")
     )
-    seeds = {"seed": given.seeds}
+    seeds = {"seed": options.seeds}
     one_side = vary(both, {"tables.sides": ("users", "items")} | seeds, "{name}-{sides}")
     configs = vary(full, seeds) + one_side + vary(both, seeds)
-    folders = run_grid(catalogue, configs, given.out, given.workers)
-    conclude(folders, given.out, "sides", baseline="lightgcn-full-factors")
+    folders = run_grid(catalogue, configs, options.out, options.workers)
+    conclude(folders, options.out, "sides", baseline="lightgcn-full-factors")
 
 
 if __name__ == "__main__":
-    main()
+    main(read_options("Users only, items only, both", "amazon-baby", "runs/ablations/baby"))

@@ -16,12 +16,10 @@ from urecjpq.variations import vary
 BACKBONES = ("bprmf", "lightgcn", "freedom")
 TABLE_NAMES = ("full", "jpq-random", "jpq-svd", "jpq-bpr", "jpq-kmeans")
 
-given = read_options("Strategy × model", "amazon-baby", "runs/ablations/strategies")
 
-
-def main() -> None:
+def main(options) -> None:
     """Train what is not there yet and show each model's strategies against its full tables."""
-    catalogue = with_neighbours(load_catalogue(given.card, given.data))
+    catalogue = with_neighbours(load_catalogue(options.card, options.data))
     configs = [
         describe(
             catalogue,
@@ -29,15 +27,15 @@ def main() -> None:
             seed=0,
             backbone={"name": backbone},
             tables=TABLES[table],
-            training=TrainingConfig(batch_size=2048, max_epochs=given.epochs),
+            training=TrainingConfig(batch_size=2048, max_epochs=options.epochs),
         )
         for backbone in BACKBONES
         for table in TABLE_NAMES
     ]
-    seeded = [each for config in configs for each in vary(config, {"seed": given.seeds})]
-    folders = run_grid(catalogue, seeded, given.out / given.card, given.workers)
-    conclude(folders, given.out, f"strategies-{given.card}")
+    seeded = [each for config in configs for each in vary(config, {"seed": options.seeds})]
+    folders = run_grid(catalogue, seeded, options.out / options.card, options.workers)
+    conclude(folders, options.out, f"strategies-{options.card}")
 
 
 if __name__ == "__main__":
-    main()
+    main(read_options("Strategy × model", "amazon-baby", "runs/ablations/strategies"))
