@@ -17,9 +17,10 @@ from urecjpq.encoding import encode_catalogue
 from urecjpq.graphs.neighbours import with_neighbours
 
 BACKBONES = ("vbpr", "lightgcn", "freedom")
-TABLE_NAMES = ("full", "jpq-kmeans")
+# As the trials on TikTok chose: what starts from factors takes a lower rate.
+RATES = {"full": 4e-3, "jpq-kmeans": 1e-3}
 # 16 times as many pairs as Amazon Baby's: batches of four times the usual size, steps as long.
-TRAINING = TrainingConfig(learning_rate=4e-3, batch_size=8192, patience=5)
+TRAINING = TrainingConfig(batch_size=8192, patience=5)
 
 
 def main(card: str, data: Path | None, encoder: str, out: Path, workers: int) -> None:
@@ -33,10 +34,10 @@ def main(card: str, data: Path | None, encoder: str, out: Path, workers: int) ->
             seed=0,
             backbone={"name": backbone},
             tables=TABLES[table],
-            training=TRAINING,
+            training=TRAINING.model_copy(update={"learning_rate": rate}),
         )
         for backbone in BACKBONES
-        for table in TABLE_NAMES
+        for table, rate in RATES.items()
     ]
     print(compare_runs(run_grid(catalogue, configs, out, workers)).to_text())
 
