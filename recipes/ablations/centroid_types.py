@@ -7,11 +7,13 @@ Rounding comes after training, so one run answers for all types: it gives the me
 ``tables.centroid_dtype`` set would have. docs/ablations/centroid-types.md says what to expect.
 """
 
+from typing import cast
+
 from urecjpq import describe, load_catalogue, load_run, run_experiment
 from urecjpq.averaging import copied, holding
 from urecjpq.config import TABLES, TrainingConfig
 from urecjpq.evaluation import evaluate
-from urecjpq.graphs import LightGCNConfig
+from urecjpq.graphs import LightGCN, LightGCNConfig
 from urecjpq.recipe import read_options
 from urecjpq.saving import round_centroids
 from urecjpq.significance import paired_test
@@ -35,17 +37,18 @@ def main(options) -> None:
         )
         folder = options.out / f"{config.name}-{seed}"
         run = load_run(run_experiment(catalogue, config, folder, resume=True))
-        trained = copied(run.backbone)
+        model = cast(LightGCN, run.backbone)
+        trained = copied(model)
         plain = evaluate(*run.vectors, catalogue, "test")
         print(f"{options.card}, seed {seed}")
         print(f"{'':<10}{'recall@20':>11}{'ndcg@20':>10}{'p':>8}{'centroid bytes':>16}")
         for dtype, width in BYTES.items():
-            with holding(run.backbone, trained):
-                round_centroids(run.backbone, TABLE.model_copy(update={"centroid_dtype": dtype}))
-                users, items = (vectors.detach() for vectors in run.backbone.vectors())
+            with holding(model, trained):
+                round_centroids(model, TABLE.model_copy(update={"centroid_dtype": dtype}))
+                users, items = (vectors.detach() for vectors in model.vectors())
             found = evaluate(users, items, catalogue, "test")
             p = paired_test(found.per_user["ndcg@20"], plain.per_user["ndcg@20"])
-            size = width * sum(values.numel() for values in run.backbone.parameters())
+            size = width * sum(values.numel() for values in model.parameters())
             shown = (found.metrics["recall@20"], found.metrics["ndcg@20"], p)
             print(f"{dtype:<10}{shown[0]:>11.5f}{shown[1]:>10.5f}{shown[2]:>8.2g}{size:>16,}")
 
