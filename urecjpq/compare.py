@@ -2,30 +2,24 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from urecjpq.comparison import Comparison
 from urecjpq.errors import InputError, require
-from urecjpq.files import read_json, read_tensors
+from urecjpq.finished import (
+    FinishedRun,
+    read_finished,
+    require_comparable,
+    require_metrics,
+    require_seeds,
+)
 from urecjpq.line import Line
-from urecjpq.manifest import verify_run
 from urecjpq.significance import bonferroni, paired_test
 
 METRICS = ("recall@10", "recall@20", "ndcg@10", "ndcg@20")
-SCHEMA = 1  # of run folders this module reads
-
-
-@dataclass(frozen=True)
-class _Run:
-    folder: Path
-    config: dict[str, Any]
-    results: dict[str, Any]
-    users: np.ndarray
-    per_user: dict[str, np.ndarray]
 
 
 def compare_runs(
@@ -46,11 +40,11 @@ def compare_runs(
             in more than the seed, or ``baseline`` or a metric is unknown.
     """
     require(len(folders) > 0, "folders must name at least one run", "none")
-    runs = [_read(Path(folder)) for folder in folders]
-    groups: dict[str, list[_Run]] = {}
+    runs = [read_finished(Path(folder)) for folder in folders]
+    groups: dict[str, list[FinishedRun]] = {}
     for run in runs:
-        _check_comparable(runs[0], run)
-        _check_metrics(run, metrics)
+        require_comparable(runs[0], run)
+        require_metrics(run, metrics)
         groups.setdefault(run.config["name"], []).append(run)
     lines = [_line(group) for group in groups.values()]
     tested = [name for name in metrics if all(name in line.per_user for line in lines)]
@@ -66,47 +60,9 @@ def compare_runs(
     )
 
 
-def _read(folder: Path) -> _Run:
-    verify_run(folder)
-    per_user = {
-        k: v.numpy() for k, v in read_tensors(folder / "user_metrics.safetensors")[0].items()
-    }
-    config, results = (read_json(folder / name) for name in ("config.json", "metrics.json"))
-    rule = f"{folder / 'config.json'} must have the schema {SCHEMA}"
-    require(config.get("schema") == SCHEMA, rule, config.get("schema"), "Update urecjpq.")
-    return _Run(folder, config, results, per_user.pop("users"), per_user)
-
-
-def _check_comparable(first: _Run, run: _Run) -> None:
-    both = f"{first.folder} and {run.folder}"
-    catalogues = [each.config["catalogue"] for each in (first, run)]
-    require(
-        catalogues[0]["digest"] == catalogues[1]["digest"],
-        f"{both} must hold runs on the same catalogue",
-        " and ".join(f"{c['name']} ({c['digest'][:12]}…)" for c in catalogues),
-        "Compare runs on the same data and partition.",
-    )
-    protocols = [each.results["protocol"] for each in (first, run)]
-    require(
-        protocols[0] == protocols[1],
-        f"{both} must be evaluated by the same protocol",
-        f"{protocols[0]} and {protocols[1]}",
-        "Evaluate both by the same rule.",
-    )
-    same = np.array_equal(first.users, run.users)
-    require(same, f"{both} must hold metrics of the same users", "different users")
-
-
-def _check_metrics(run: _Run, metrics: Sequence[str]) -> None:
-    known = run.results["test"]
-    for name in metrics:
-        rule = f"metrics must be among the test metrics of {run.folder}"
-        require(name in known, rule, repr(name), f"Known: {', '.join(known)}.")
-
-
-def _line(runs: list[_Run]) -> Line:
+def _line(runs: list[FinishedRun]) -> Line:
     runs = sorted(runs, key=lambda run: run.config["seed"])
-    _check_seeds(runs)
+    require_seeds(runs)
     config, test = runs[0].config, _columns([run.results["test"] for run in runs])
     return Line(
         name=config["name"],
@@ -123,21 +79,6 @@ def _line(runs: list[_Run]) -> Line:
         history=_history(runs[0].folder / "history.jsonl"),
         folder=runs[0].folder,
     )
-
-
-def _check_seeds(runs: list[_Run]) -> None:
-    first, seeds = runs[0].config, [run.config["seed"] for run in runs]
-    rule = f"runs named {first['name']} must have different seeds"
-    require(len(set(seeds)) == len(seeds), rule, f"seeds {seeds}")
-    for run in runs[1:]:
-        keys = sorted(set(first) | set(run.config))
-        differing = [k for k in keys if k != "seed" and first.get(k) != run.config.get(k)]
-        require(
-            not differing,
-            f"runs named {first['name']} must differ in the seed alone",
-            f"different {', '.join(differing)} in {runs[0].folder} and {run.folder}",
-            "Give runs of different settings different names.",
-        )
 
 
 def _columns(records: list[dict]) -> dict[str, np.ndarray]:
