@@ -3,79 +3,102 @@
     python benchmarks/family.py runs/tiktok --markdown > benchmarks/results/tiktok.md
 
 Of the trials of a model and kind of table, the one that was best on validation stands for them. p
-is that of a paired test over users, on metrics averaged over the seeds both have; not corrected.
+is that of a paired test over users, on metrics averaged over the seeds of each; not corrected.
 """
 
 import argparse
 import json
+import re
 from pathlib import Path
 
 from urecjpq import compare_runs
-from urecjpq.comparison import Line
 from urecjpq.files import read_json
+from urecjpq.line import Line
 from urecjpq.manifest import is_finished
 from urecjpq.significance import paired_test
 
-KINDS = ("full", "jpq-kmeans")
+KINDS = ("full", "full-factors", "jpq-kmeans")
 METRICS = ("recall@20", "ndcg@20")
+TRIAL = re.compile(r"(?P<backbone>[a-z0-9]+)-(?P<kind>[a-z-]+?)(-d\d+)?(-[\d.e-]+)?-(?P<seed>\d)")
 
 
-def chosen(folder: Path, backbone: str, kind: str) -> list[Path]:
-    """Return the runs, one per seed, of the trial that was best on validation with seed 0."""
-    named = [f"{backbone}-{kind}"] + [
-        path.name[:-2] for path in folder.glob(f"{backbone}-{kind}-*.*-0")
-    ]
-    firsts = [folder / f"{name}-0" for name in named if is_finished(folder / f"{name}-0")]
-    if not firsts:
-        return []
-    best = max(firsts, key=lambda run: read_json(run / "metrics.json")["valid"]["recall@20"])
-    return [run for run in sorted(folder.glob(f"{best.name[:-2]}-?")) if is_finished(run)]
+def trials(folder: Path) -> dict[str, dict[str, dict[str, list[Path]]]]:
+    """Return finished runs by backbone, kind of table and name, one per seed."""
+    found: dict = {}
+    for path in sorted(folder.iterdir()):
+        match = TRIAL.fullmatch(path.name)
+        if match and match["kind"] in KINDS and is_finished(path):
+            kinds = found.setdefault(match["backbone"], {}).setdefault(match["kind"], {})
+            kinds.setdefault(path.name[:-2], []).append(path)
+    return found
 
 
-def record_of(full: Line, quantised: Line) -> dict:
-    """Return what is compared of two lines, in one flat record."""
-    tables = [
-        line.sizes["user_table_bytes"] + line.sizes["item_table_bytes"]
-        for line in (full, quantised)
-    ]
-    record = {"backbone": full.backbone, "seeds": [full.seeds, quantised.seeds]}
-    for metric in METRICS:
-        means = full.metrics[metric], quantised.metrics[metric]
-        record[metric] = [round(mean, 5) for mean in means]
-        record[f"{metric} change"] = round(means[1] / means[0] - 1, 4)
-        record[f"{metric} p"] = paired_test(full.per_user[metric], quantised.per_user[metric])
-    record["table bytes"] = tables
-    record["trained"] = [line.sizes["trainable_parameters"] for line in (full, quantised)]
+def chosen(named: dict[str, list[Path]]) -> list[Path]:
+    """Return the runs of the trial that was best on validation with seed 0."""
+    return max(
+        named.values(), key=lambda runs: read_json(runs[0] / "metrics.json")["valid"]["recall@20"]
+    )
+
+
+def record_of(lines: dict[str, Line]) -> dict:
+    """Return what is compared of the lines of one backbone, by kind, in one flat record."""
+    quantised = lines["jpq-kmeans"]
+    record: dict = {"backbone": quantised.backbone}
+    for kind, line in lines.items():
+        sizes = line.sizes
+        record[kind] = {metric: round(line.metrics[metric], 5) for metric in METRICS}
+        record[kind] |= {"name": line.name, "seeds": len(line.seeds)}
+        record[kind]["table_bytes"] = sizes["user_table_bytes"] + sizes["item_table_bytes"]
+        record[kind]["trainable_parameters"] = sizes["trainable_parameters"]
+        if line is not quantised:
+            for metric in METRICS:
+                change = quantised.metrics[metric] / line.metrics[metric] - 1
+                p_value = paired_test(line.per_user[metric], quantised.per_user[metric])
+                record[kind][f"{metric} of jpq"] = [round(change, 4), float(f"{p_value:.2g}")]
     return record
 
 
 def records_of(folder: Path) -> list[dict]:
-    """Return one record for each backbone that has runs of both kinds."""
-    backbones = sorted({path.name.split("-")[0] for path in folder.iterdir() if path.is_dir()})
+    """Return one record for each backbone that has runs of full and of JPQ tables."""
     records = []
-    for backbone in backbones:
-        runs = [chosen(folder, backbone, kind) for kind in KINDS]
-        if all(runs):
-            records.append(record_of(*compare_runs(runs[0] + runs[1]).lines))
-    return sorted(records, key=lambda record: -record["ndcg@20"][0])
+    for kinds in trials(folder).values():
+        if {"full", "jpq-kmeans"} <= kinds.keys():
+            runs = {kind: chosen(kinds[kind]) for kind in KINDS if kind in kinds}
+            lines = compare_runs([run for group in runs.values() for run in group]).lines
+            records.append(record_of(dict(zip(runs, lines, strict=True))))
+    return sorted(records, key=lambda record: -record["full"]["ndcg@20"])
 
 
 def markdown(records: list[dict]) -> str:
-    """Return the records as a table, with their mean below."""
-    lines = [
-        "| model | seeds | Recall@20 full | JPQ | change | p | NDCG@20 full | JPQ | change | p |",
-        "|---|---|---|---|---|---|---|---|---|---|",
-    ]
+    """Return the records as a table, with the mean changes below."""
+    heads = ["model", "seeds", *KINDS, "JPQ against full (p)", "against full-factors (p)"]
+    lines = [f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
     for record in records:
-        cells = [record["backbone"], "/".join(str(len(seeds)) for seeds in record["seeds"])]
-        for metric in METRICS:
-            full, quantised = record[metric]
-            cells += [f"{full:.4f}", f"{quantised:.4f}"]
-            cells += [f"{record[f'{metric} change']:+.1%}", f"{record[f'{metric} p']:.1g}"]
+        kinds = [record.get(kind) for kind in KINDS]
+        seeds = "/".join(str(kind["seeds"]) if kind else "–" for kind in kinds)
+        cells = [record["backbone"], seeds, *map(_scores, kinds), *map(_changes, kinds[:2])]
         lines.append(f"| {' | '.join(cells)} |")
-    means = [sum(r[f"{m} change"] for r in records) / len(records) for m in METRICS]
-    lines.append(f"| **mean** |  |  |  | {means[0]:+.1%} |  |  |  | {means[1]:+.1%} |  |")
+    lines.append(
+        f"| **mean** | | | | | {_mean(records, 'full')} | {_mean(records, 'full-factors')} |"
+    )
     return "\n".join(lines)
+
+
+def _scores(kind: dict | None) -> str:
+    return " / ".join(f"{kind[metric]:.4f}" for metric in METRICS) if kind else "not run"
+
+
+def _changes(kind: dict | None) -> str:
+    if not kind:
+        return ""
+    pairs = [kind[f"{metric} of jpq"] for metric in METRICS]
+    return " / ".join(f"{change:+.1%} ({p_value:.1g})" for change, p_value in pairs)
+
+
+def _mean(records: list[dict], kind: str) -> str:
+    given = [record[kind] for record in records if kind in record]
+    changes = [[one[f"{metric} of jpq"][0] for one in given] for metric in METRICS]
+    return " / ".join(f"{sum(values) / len(values):+.1%}" for values in changes if values)
 
 
 if __name__ == "__main__":
