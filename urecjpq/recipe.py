@@ -1,21 +1,30 @@
 """What recipes have in common: their options, and what they leave at the end."""
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from urecjpq.compare import compare_runs
+from urecjpq.config import RunConfig, TableConfig, TrainingConfig
+from urecjpq.data import load_catalogue, prepare
+from urecjpq.data.catalogue import Catalogue
+from urecjpq.data.item_pictures import fetch_item_pictures
+from urecjpq.encoding import encode_catalogue
+from urecjpq.experiment import describe
 from urecjpq.files import write_text
+from urecjpq.graphs.neighbours import with_neighbours
 from urecjpq.report import write_report
 
 
-def read_options(description: str, card: str, out: str) -> argparse.Namespace:
+def read_options(description: str, card: str, out: str, raw: bool = False) -> argparse.Namespace:
     """Return ``card``, ``data``, ``out``, ``seeds``, ``workers`` and ``epochs`` as given.
 
     Args:
         description: First line of ``--help``.
         card: Data set, unless another is asked for.
         out: Folder for the runs, unless another is asked for.
+        raw: The card is one of a publisher's raw files: add ``raw``, the folder where they lie,
+            ``encoder`` and ``pictures``.
     """
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--card", default=card, help="data set; %(default)s")
@@ -24,7 +33,59 @@ def read_options(description: str, card: str, out: str) -> argparse.Namespace:
     parser.add_argument("--seeds", type=int, nargs="+", default=[0], help="%(default)s")
     parser.add_argument("--workers", type=int, default=1, help="runs side by side; %(default)s")
     parser.add_argument("--epochs", type=int, default=1000, help="at most; %(default)s")
+    if raw:
+        parser.add_argument("--from", dest="raw", type=Path, help="raw files fetched by hand")
+        parser.add_argument("--encoder", action="append", help="frozen encoder; repeatable")
+        parser.add_argument("--pictures", action="store_true", help="fetch pictures first")
     return parser.parse_args()
+
+
+def catalogue_of(given: argparse.Namespace, encoders: Sequence[str]) -> Catalogue:
+    """Return the catalogue that the options name, made from raw files, described by encoders.
+
+    Args:
+        given: See `read_options`, with ``raw=True``.
+        encoders: Unless others are asked for.
+    """
+    folder = given.data or given.out / "catalogue"
+    catalogue = prepare(given.card, folder, given.raw)
+    print(catalogue.name, catalogue.counts(), flush=True)
+    if given.pictures:
+        print(fetch_item_pictures(folder / "items.csv"))
+        catalogue = load_catalogue(given.card, folder)
+    return with_neighbours(encode_catalogue(catalogue, given.encoder or encoders))
+
+
+def every_table(
+    catalogue: Catalogue,
+    backbones: Sequence,
+    tables: Mapping[str, TableConfig],
+    training: TrainingConfig,
+    given: argparse.Namespace,
+) -> list[RunConfig]:
+    """Return a run for each seed, backbone and kind of table, for `urecjpq.run_grid`.
+
+    Args:
+        catalogue: The data.
+        backbones: Their settings.
+        tables: By the name they carry in runs and reports.
+        training: Of all runs, but for ``given.epochs``.
+        given: See `read_options`.
+    """
+    at_most = training.model_copy(update={"max_epochs": given.epochs})
+    return [
+        describe(
+            catalogue,
+            name=f"{backbone.name}-{name}",
+            seed=seed,
+            backbone=backbone,
+            tables=table,
+            training=at_most,
+        )
+        for seed in given.seeds
+        for backbone in backbones
+        for name, table in tables.items()
+    ]
 
 
 def conclude(folders: Sequence[Path], out: Path, name: str, baseline: str | None = None) -> None:

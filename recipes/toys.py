@@ -1,0 +1,36 @@
+"""Amazon Toys and Games: LightGCN and FREEDOM, full and quantised, from raw reviews.
+
+    python recipes/toys.py --from FOLDER
+
+FOLDER holds the publisher's files, fetched by hand; without it they are fetched. Texts count by
+their words; ``--pictures --encoder minilm --encoder clip-image`` describes items by both. Numbers
+to reach and time: not measured, since the publisher's files were not at hand. Finished runs are
+kept: the same command goes on where it was stopped.
+"""
+
+from urecjpq import run_grid
+from urecjpq.config import TABLES, TrainingConfig
+from urecjpq.graphs import FREEDOMConfig, LightGCNConfig
+from urecjpq.recipe import catalogue_of, conclude, every_table, read_options
+
+CARD = "amazon-2014-toys"
+ENCODERS = ("tfidf",)
+BACKBONES = (
+    LightGCNConfig(num_layers=2, l2=1e-3),
+    FREEDOMConfig(num_layers=2, edge_dropout=0.8),
+)
+USED = {name: TABLES[name] for name in ("full", "full-factors", "jpq-kmeans")}
+TRAINING = TrainingConfig(learning_rate=1e-3, batch_size=2048, patience=20)
+
+
+def main() -> None:
+    """Train what is not there yet, print the table and write the report."""
+    given = read_options("Amazon Toys and Games, full and quantised", CARD, "runs/toys", raw=True)
+    catalogue = catalogue_of(given, ENCODERS)
+    configs = every_table(catalogue, BACKBONES, USED, TRAINING, given)
+    folders = run_grid(catalogue, configs, given.out, given.workers)
+    conclude(folders, given.out, "toys")
+
+
+if __name__ == "__main__":
+    main()
