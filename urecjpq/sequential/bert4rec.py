@@ -24,6 +24,7 @@ from urecjpq.errors import require
 from urecjpq.sequential.backbone import SOFTMAX, SequentialBackbone, SequentialSettings
 from urecjpq.sequential.histories import PADDING, HistorySampler, histories_before
 from urecjpq.sequential.losses import Loss
+from urecjpq.sequential.norm import LayerNorm, replace_norms
 from urecjpq.tables import Table
 
 if TYPE_CHECKING:
@@ -68,7 +69,7 @@ class BERT4Rec(SequentialBackbone):
         self.mask = nn.Parameter(nn.init.normal_(torch.empty(dim), std=dim**-0.5))
         self.positions = nn.Embedding(max_length, dim)  # counted from the end
         nn.init.normal_(self.positions.weight, std=dim**-0.5)
-        self.norm = nn.LayerNorm(dim)
+        self.norm = LayerNorm(dim)
         self.dropout = nn.Dropout(dropout)
         import_library("transformers", "text", "BERT4Rec")
         from transformers.models.bert import modeling_bert
@@ -76,6 +77,7 @@ class BERT4Rec(SequentialBackbone):
         config = _bert_config(dim, num_blocks, num_heads, dropout)
         self.encoder = modeling_bert.BertEncoder(config)
         self.head = modeling_bert.BertPredictionHeadTransform(config)
+        replace_norms(self)
 
     def encode(self, histories: Tensor, masked: Tensor) -> Tensor:
         """Return a vector for each masked position, row by row.

@@ -1,11 +1,12 @@
 """GRU4Rec: a recurrent network over the history.
 
-    h_t = GRU(e_{i_t}, h_{t-1}),   score(history, i) = (W h_last + c) · e_i
+    h_t = GRU(LayerNorm(e_{i_t}), h_{t-1}),   score(history, i) = (W h_last + c) · e_i
 
 Source: Hidasi et al., ICLR 2016 (arXiv:1511.06939); Hidasi & Karatzoglou, CIKM 2018
-(arXiv:1706.03847). Differences: whole histories are learnt at once instead of parallel sessions cut
-in steps, there is no bias per item, and the loss is a choice, by default the softmax over all
-items. RecJPQ trains it by LambdaRank on random cuts of the history and lets it read padding.
+(arXiv:1706.03847). Differences: whole histories are learnt at once instead of sessions cut
+in steps, what is read is normalised (rows of tables start short), there is no bias per item, and
+the loss is a choice, by default the softmax over all items. RecJPQ trains it by LambdaRank on random
+cuts of the history and lets it read padding.
 """
 
 from typing import ClassVar, Literal
@@ -20,6 +21,7 @@ from urecjpq.sequential.backbone import (
     SequentialSettings,
 )
 from urecjpq.sequential.losses import Loss
+from urecjpq.sequential.norm import LayerNorm
 from urecjpq.sequential.packing import Packing
 from urecjpq.tables import Table
 
@@ -57,7 +59,7 @@ class GRU4Rec(CausalBackbone):
             batch_first=True,
             dropout=dropout if num_layers > 1 else 0.0,  # torch warns where there is no place
         )
-        self.input_norm = nn.LayerNorm(self.embedding_dim)
+        self.input_norm = LayerNorm(self.embedding_dim)
         self.output = nn.Linear(hidden_dim, self.embedding_dim)
 
     def encode(self, items: Tensor, packing: Packing) -> Tensor:

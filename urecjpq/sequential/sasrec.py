@@ -26,6 +26,7 @@ from urecjpq.sequential.backbone import (
     SequentialSettings,
 )
 from urecjpq.sequential.losses import GBCE, Loss, LossSettings
+from urecjpq.sequential.norm import LayerNorm
 from urecjpq.sequential.packing import Packing
 from urecjpq.tables import Table
 
@@ -61,7 +62,7 @@ class SASRec(CausalBackbone):
         nn.init.normal_(self.positions.weight, std=dim**-0.5)
         self.dropout = nn.Dropout(dropout)
         self.blocks = nn.ModuleList(Block(dim, num_heads, dropout) for _ in range(num_blocks))
-        self.norm = nn.LayerNorm(dim)
+        self.norm = LayerNorm(dim)
 
     def encode(self, items: Tensor, packing: Packing) -> Tensor:
         """Return a vector for each real cell. Shape ``(num_real, d)``."""
@@ -86,11 +87,11 @@ class Block(nn.Module):
         rule = f"num_heads must divide embedding_dim {dim}"
         require(num_heads >= 1 and dim % num_heads == 0, rule, num_heads)
         self.num_heads = num_heads
-        self.attention_norm = nn.LayerNorm(dim)
+        self.attention_norm = LayerNorm(dim)
         self.attention_input = nn.Linear(dim, 3 * dim)
         self.attention_output = nn.Linear(dim, dim)
         self.feed_forward = nn.Sequential(
-            nn.LayerNorm(dim),
+            LayerNorm(dim),
             nn.Linear(dim, dim),
             nn.ReLU(),
             nn.Dropout(dropout),
