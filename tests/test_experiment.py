@@ -224,7 +224,7 @@ def test_only_our_own_files_enter_the_manifest(catalogue, tmp_path):
         ({"kind": "jpq", "strategy": "svd", "start": "factors"}, "start must be random unless"),
         ({"kind": "quotient_remainder", "start": "factors"}, "start must be random unless"),
         ({"kind": "full", "size": 3}, "Extra inputs are not permitted"),
-        ({"kind": "pq"}, "Input should be 'full', 'quotient_remainder' or 'jpq'"),
+        ({"kind": "pq"}, "Input should be 'full', 'quotient_remainder', 'jpq'"),
         ({"embedding_dim": 0}, "greater than or equal to 1"),
         ({"kind": "jpq", "strategy": "svd", "embedding_dim": 10}, "multiple of the code length 8"),
     ],
@@ -324,3 +324,20 @@ def test_files_that_are_not_what_they_should_be_are_refused(tmp_path):
         read_json(path)
     with pytest.raises(InputError, match="file must be a whole safetensors file"):
         read_tensors(path)
+
+
+def test_what_starts_from_factors_takes_a_lower_rate_unless_told_otherwise(catalogue):
+    def rate(tables, **training):
+        config = describe(
+            catalogue,
+            name="run",
+            seed=0,
+            backbone={"name": "lightgcn"},
+            tables=TABLES[tables],
+            training=training,
+        )
+        return config.training.learning_rate
+
+    assert rate("full") == rate("jpq-random") == 1e-3
+    assert rate("full-factors") == rate("jpq-kmeans", batch_size=64) == 3e-4
+    assert rate("jpq-kmeans", learning_rate=1e-3) == 1e-3

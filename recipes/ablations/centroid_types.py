@@ -33,7 +33,7 @@ def main(options) -> None:
             seed=seed,
             backbone=BACKBONE,
             tables=TABLE,
-            training=TrainingConfig(batch_size=2048, max_epochs=options.epochs),
+            training=TrainingConfig(learning_rate=1e-3, max_epochs=options.epochs),
         )
         folder = options.out / f"{config.name}-{seed}"
         run = load_run(run_experiment(catalogue, config, folder, resume=True))

@@ -36,7 +36,7 @@ def main(options) -> None:
             seed=seed,
             backbone=BACKBONE,
             tables=TABLES["jpq-kmeans"],
-            training=TrainingConfig(batch_size=2048, max_epochs=options.epochs),
+            training=TrainingConfig(learning_rate=1e-3, max_epochs=options.epochs),
         )
         folder = options.out / options.card / f"{config.name}-{seed}"
         run = load_run(run_experiment(cold.catalogue, config, folder, resume=True))
@@ -51,21 +51,21 @@ def ways(run, cold: ColdItems, seed: int) -> dict[str, tuple[torch.Tensor, torch
     """Return user and item vectors of each way to score cold items."""
     users, items = run.vectors
     features = joined(cold.catalogue)
-    popularity = np.bincount(run.interactions.indices, minlength=len(items))[:, None]
-    guessed = vectors_from_features(features, popularity.astype(np.float32), cold.items)
+    rng = np.random.default_rng(seed)
+    popularity = np.bincount(run.interactions.indices, minlength=len(items)).astype(np.float32)
+    # Ties in any order but that of the rows, which many data sets number by first touch.
+    popularity = (popularity + rng.uniform(0, 0.5, len(items)).astype(np.float32))[:, None]
+    guessed = vectors_from_features(features, popularity, cold.items)
     means = vectors_from_features(features, items.numpy(), cold.items)
     centroids = run.backbone.item_table.centroids.detach().numpy()
     codes = encode_with(means, centroids)
     decoded = centroids[np.arange(codes.shape[1]), codes].reshape(means.shape)
-    drawn = np.random.default_rng(seed).normal(size=means.shape).astype(np.float32)
+    drawn = rng.normal(size=means.shape).astype(np.float32)
     ones = torch.ones(len(users), 1)
     return {
         "random": (users, filled(items, cold, drawn * means.std())),
-        "popularity": (ones, torch.from_numpy(popularity.astype(np.float32))),
-        "popularity of neighbours": (
-            ones,
-            filled(torch.from_numpy(popularity.astype(np.float32)), cold, guessed),
-        ),
+        "popularity": (ones, torch.from_numpy(popularity)),
+        "popularity of neighbours": (ones, filled(torch.from_numpy(popularity), cold, guessed)),
         "vector of neighbours": (users, filled(items, cold, means)),
         "codes from features": (users, filled(items, cold, decoded)),
     }

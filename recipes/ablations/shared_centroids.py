@@ -26,7 +26,7 @@ def main(options) -> None:
         seed=0,
         backbone=BACKBONE,
         tables=TABLES["jpq-kmeans"],
-        training=TrainingConfig(batch_size=2048, max_epochs=options.epochs),
+        training=TrainingConfig(learning_rate=1e-3, max_epochs=options.epochs),
     )
     seeds = {"seed": options.seeds}
     fields = {"tables.centroids": ("shared",), "tables.codebook_size": SHARED_SIZES} | seeds

@@ -25,7 +25,7 @@ def main(options) -> None:
             seed=0,
             backbone=BACKBONE,
             tables=TABLES[table],
-            training=TrainingConfig(batch_size=2048, max_epochs=options.epochs),
+            training=TrainingConfig(learning_rate=1e-3, max_epochs=options.epochs),
         )
         for table in ("full-factors", "jpq-kmeans")
     )

@@ -27,7 +27,7 @@ def main(options) -> None:
             seed=0,
             backbone={"name": backbone},
             tables=TABLES[table],
-            training=TrainingConfig(batch_size=2048, max_epochs=options.epochs),
+            training=TrainingConfig(learning_rate=1e-3, max_epochs=options.epochs),
         )
         for backbone in BACKBONES
         for table in TABLE_NAMES

@@ -53,6 +53,12 @@ class CodeUsage:
         return float(np.log2(self.codebook_size))
 
     @property
+    def used_bins(self) -> list[int]:
+        """Bins that any split has centroids in, the first (dead ones) left out."""
+        counts = np.sum([split.histogram for split in self.splits], axis=0)
+        return [place for place in range(1, len(BINS)) if counts[place]]
+
+    @property
     def dead(self) -> int:
         return sum(split.dead for split in self.splits)
 
