@@ -16,7 +16,9 @@ from urecjpq.graphs.neighbours import with_neighbours
 from urecjpq.report import write_report
 
 
-def read_options(description: str, card: str, out: str, raw: bool = False) -> argparse.Namespace:
+def read_options(
+    description: str, card: str, out: str, raw: bool = False, seeds: Sequence[int] = (0,)
+) -> argparse.Namespace:
     """Return ``card``, ``data``, ``out``, ``seeds``, ``workers`` and ``epochs`` as given.
 
     Args:
@@ -25,12 +27,13 @@ def read_options(description: str, card: str, out: str, raw: bool = False) -> ar
         out: Folder for the runs, unless another is asked for.
         raw: The card is one of a publisher's raw files: add ``raw``, the folder where they lie,
             ``encoder`` and ``pictures``.
+        seeds: Unless others are asked for.
     """
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--card", default=card, help="data set; %(default)s")
     parser.add_argument("--data", type=Path, help="folder with the files that the card names")
     parser.add_argument("--out", type=Path, default=Path(out), help="for the runs; %(default)s")
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0], help="%(default)s")
+    parser.add_argument("--seeds", type=int, nargs="+", default=list(seeds), help="%(default)s")
     parser.add_argument("--workers", type=int, default=1, help="runs side by side; %(default)s")
     parser.add_argument("--epochs", type=int, default=1000, help="at most; %(default)s")
     if raw:
