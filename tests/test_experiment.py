@@ -8,7 +8,7 @@ import pytest
 import torch
 from pydantic import ValidationError
 
-from urecjpq import describe, experiment, load_run, run_experiment, saving
+from urecjpq import config, describe, experiment, load_run, run_experiment, saving
 from urecjpq.config import SCHEMA, TableConfig, parse_config
 from urecjpq.errors import InputError
 from urecjpq.files import (
@@ -328,15 +328,15 @@ def test_files_that_are_not_what_they_should_be_are_refused(tmp_path):
 
 def test_what_starts_from_factors_takes_a_lower_rate_unless_told_otherwise(catalogue):
     def rate(tables, **training):
-        config = describe(
+        described = describe(
             catalogue,
             name="run",
             seed=0,
             backbone={"name": "lightgcn"},
-            tables=TABLES[tables],
+            tables=config.TABLES[tables],
             training=training,
         )
-        return config.training.learning_rate
+        return described.training.learning_rate
 
     assert rate("full") == rate("jpq-random") == 1e-3
     assert rate("full-factors") == rate("jpq-kmeans", batch_size=64) == 3e-4

@@ -92,22 +92,25 @@ class TrainingConfig(Settings):
     """The training loop.
 
     Args:
-        learning_rate: Of Adam.
+        learning_rate: Of Adam. `urecjpq.describe` takes the model's own where none is given and
+            tables start from factors.
         batch_size: Triples per step.
         max_epochs: Upper limit.
         patience: Stop after this many epochs without a better validation Recall@20.
         warmup_epochs: Epochs in which the learning rate rises from 0, step by step; 0 for none.
         averaging: Share of the past in the moving average of trained values over epochs, in
             [0, 1), which is then validated and kept; 0 keeps the values of one epoch.
+        weight_decay: Share of every trained value that Adam adds to its gradient.
     """
 
-    ADDED: ClassVar[frozenset[str]] = frozenset({"warmup_epochs", "averaging"})
+    ADDED: ClassVar[frozenset[str]] = frozenset({"warmup_epochs", "averaging", "weight_decay"})
     learning_rate: float = Field(default=1e-3, gt=0)
     batch_size: int = Field(default=2048, ge=1)
     max_epochs: int = Field(default=1000, ge=1)
     patience: int = Field(default=20, ge=1)
     warmup_epochs: int = Field(default=0, ge=0)
     averaging: float = Field(default=0, ge=0, lt=1)
+    weight_decay: float = Field(default=0, ge=0)
 
 
 class CatalogueReference(Settings):

@@ -32,11 +32,14 @@ def describe(catalogue: Catalogue, **choices) -> RunConfig:
 
 def _with_defaults(config: RunConfig) -> RunConfig:
     """Return the configuration with the model's own defaults where nothing else was said."""
-    model, training, changes = config.backbone.MODEL, config.training, {}
+    model, training = config.backbone.MODEL, config.training
+    defaults: dict[str, float] = {"batch_size": model.BATCH_SIZE}
+    if config.tables.start == "factors":
+        defaults["learning_rate"] = model.FACTORS_RATE
+    unsaid = {k: v for k, v in defaults.items() if k not in training.model_fields_set}
+    changes: dict[str, object] = {"training": training.model_copy(update=unsaid)}
     if "exclude" not in config.model_fields_set:
         changes["exclude"] = model.EXCLUDE
-    if "batch_size" not in training.model_fields_set:
-        changes["training"] = training.model_copy(update={"batch_size": model.BATCH_SIZE})
     return config.model_copy(update=changes)
 
 

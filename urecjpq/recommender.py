@@ -41,6 +41,8 @@ class Recommender(nn.Module):
     """What is never recommended, unless a run says otherwise."""
     BATCH_SIZE: ClassVar[int] = 2048
     """Size of a batch, unless a run says otherwise."""
+    FACTORS_RATE: ClassVar[float] = 1e-3
+    """Learning rate of tables that start from factors, unless a run says otherwise."""
 
     def start_epoch(self, rng: np.random.Generator) -> None:
         """Prepare an epoch, with all randomness from ``rng``; most models have nothing to do."""

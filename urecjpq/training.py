@@ -52,7 +52,12 @@ def train(
         InputError: No validation items, or a checkpoint that is damaged or of another run.
         FloatingPointError: The loss is no longer finite.
     """
-    optimizer = torch.optim.Adam(backbone.parameters(), lr=config.learning_rate, fused=True)
+    optimizer = torch.optim.Adam(
+        backbone.parameters(),
+        lr=config.learning_rate,
+        weight_decay=config.weight_decay,
+        fused=True,
+    )
     progress = Progress(backbone.STOP_METRIC)
     if checkpoint is not None and checkpoint.exists():
         progress = load_checkpoint(checkpoint, backbone, optimizer, run_digest)

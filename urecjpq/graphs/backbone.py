@@ -33,6 +33,8 @@ class Backbone(Recommender):
         InputError: A table has another number of rows than there are users or items.
     """
 
+    # docs/ablations/dimension.md: at 1e-3 the first epoch undoes what the factors knew.
+    FACTORS_RATE: ClassVar[float] = 3e-4
     PREFERENCES: ClassVar[Preferences] = "none"
     """User tables it takes as ``preference_tables``: one for all features, or one per modality."""
 
