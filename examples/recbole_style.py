@@ -6,6 +6,12 @@ Such a class gets ``config`` and ``dataset``, makes its own nn.Embedding tables,
 ``calculate_loss(interaction)`` and ``full_sort_predict(interaction)``, and counts items from 1: row
 0 is padding. Made, it is quantised by the names of its tables; the padding keeps its place.
 Neither framework is needed here: the class below is ours, in their manner.
+
+Both are trained for as many epochs, not to the end; on one core in about ten seconds it prints
+
+    tables           trained       bytes   Recall@20
+    full             192,128     768,512      0.2675
+    quantised         16,384      89,552      0.2946
 """
 
 import torch
