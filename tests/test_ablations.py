@@ -38,7 +38,7 @@ def recipe(home, monkeypatch, tmp_path):
 def test_every_ablation_has_a_page_and_every_page_a_recipe():
     pages = {path.stem for path in (REPOSITORY / "docs" / "ablations").glob("*.md")} - {"index"}
     assert pages == {path.stem.replace("_", "-") for path in RECIPES.glob("*.py")}
-    assert len(pages) == 6
+    assert len(pages) > 5
 
 
 def settings(folder):
