@@ -3,9 +3,10 @@
     python recipes/opponents.py --data FOLDER
 
 FOLDER holds the files that --card names, TikTok's unless told otherwise. LightGCN is trained with
-full tables, from factors and from a random start, and with JPQ kmeans tables. The better full one
-is then pruned by magnitude to the bytes of the JPQ tables, and rounded to 8 and 4 bits; narrow
-full tables, as such and rounded, have the d that fits those bytes. Finished runs are kept.
+full tables of 64 and of --dim dimensions, and with JPQ kmeans tables of the latter. Full ones of
+--dim that start from factors are then pruned by magnitude to the bytes of the JPQ tables, and
+rounded to 8 and 4 bits; narrower ones, as such and rounded, have the d that fits those bytes.
+Finished runs are kept.
 """
 
 import argparse
@@ -19,35 +20,32 @@ from urecjpq.files import read_json
 from urecjpq.manifest import is_finished
 from urecjpq.opponents import largest_dim, prune_run, round_run
 
-STRONG = "full-factors"
-TRAINING = TrainingConfig(learning_rate=1e-3, batch_size=2048, patience=8)
+TRAINING = TrainingConfig(patience=8)
 
 
-def main(card: str, data: Path | None, out: Path, seed: int) -> None:
+def main(card: str, data: Path | None, out: Path, seed: int, dim: int) -> None:
     """Train and compress what is not there yet, and print the table."""
     catalogue = load_catalogue(card, data)
 
-    def train(name: str, tables: TableConfig) -> Path:
-        config = _describe(catalogue, name, tables, seed)
+    def train(table: str, dim: int) -> Path:
+        tables = TABLES[table].model_copy(update={"embedding_dim": dim})
+        config = _describe(catalogue, f"{table}-d{dim}", tables, seed)
         return run_experiment(catalogue, config, out / config.name, resume=True)
 
-    named = {name: train(name, TABLES[name]) for name in (STRONG, "full", "jpq-kmeans")}
-    sizes = read_json(named["jpq-kmeans"] / "metrics.json")["sizes"]
+    strong, jpq = train("full-factors", dim), train("jpq-kmeans", dim)
+    runs = [train("full", 64), train("full-factors", 64), strong, jpq]
+    sizes = read_json(jpq / "metrics.json")["sizes"]
     budget = sizes["user_table_bytes"], sizes["item_table_bytes"]
     rows = catalogue.num_users + catalogue.num_items
-    runs = list(named.values())
-    pruned = out / f"lightgcn-{STRONG}-pruned"
-    runs.append(_once(pruned, lambda: prune_run(named[STRONG], catalogue, pruned, *budget)))
-    for bits in (32, 8, 4):
-        dim = largest_dim(sum(budget), rows, bits)
-        narrow = train(f"{STRONG}-d{dim}", TABLES[STRONG].model_copy(update={"embedding_dim": dim}))
-        if bits == 32:
-            runs.append(narrow)
-            continue
-        for full in (named[STRONG], narrow):
+    pruned = out / f"{strong.name}-pruned"
+    runs.append(_once(pruned, lambda: prune_run(strong, catalogue, pruned, *budget)))
+    runs.append(train("full-factors", largest_dim(sum(budget), rows)))
+    for bits in (8, 4):
+        narrow = train("full-factors", largest_dim(sum(budget), rows, bits))
+        for full in (strong, narrow):
             path = out / f"{full.name}-{bits}bit"
             runs.append(_once(path, lambda f=full, p=path, b=bits: round_run(f, catalogue, p, b)))
-    print(compare_runs(runs, baseline=f"lightgcn-{STRONG}").to_text())
+    print(compare_runs(list(dict.fromkeys(runs)), baseline=jpq.name).to_text())
 
 
 def _describe(catalogue: Catalogue, name: str, tables: TableConfig, seed: int) -> RunConfig:
@@ -71,5 +69,6 @@ if __name__ == "__main__":
     parser.add_argument("--data", type=Path, help="folder with the files that the card names")
     parser.add_argument("--out", type=Path, default=Path("runs/opponents"), help="for the runs")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--dim", type=int, default=16, help="of the JPQ tables; %(default)s")
     chosen = parser.parse_args()
-    main(chosen.card, chosen.data, chosen.out, chosen.seed)
+    main(chosen.card, chosen.data, chosen.out, chosen.seed, chosen.dim)
