@@ -181,6 +181,33 @@ def test_tables_of_models_that_keep_their_vectors(tmp_path):
     assert torch.equal(items.rows_of(["007"]), torch.tensor([1]))
 
 
+def test_a_sequential_model_has_a_table_of_items_alone(tmp_path):
+    from urecjpq.sequential import SASRecConfig
+
+    catalogue = tiny_catalogue()
+    config = describe(
+        catalogue,
+        name="sasrec",
+        seed=0,
+        backbone=SASRecConfig(max_length=6),
+        tables=TABLES["jpq-svd"].model_copy(update=SMALL),
+        training=TrainingConfig(max_epochs=1, batch_size=32),
+    )
+    folder = run_experiment(catalogue, config, tmp_path / "run")
+    export_run(folder, tmp_path / "vectors", "numpy", side="items")
+    _, vectors = read_numpy(tmp_path / "vectors", "items")
+    expected = load_run(folder).backbone.item_vectors().detach().numpy()
+    np.testing.assert_array_equal(vectors, expected)
+    with pytest.raises(InputError, match="every history must end in an item"):  # one user has none
+        export_run(folder, tmp_path / "both", "numpy")
+    export_run(folder, tmp_path / "tables", "safetensors", "tables", "items")
+    found_ids, _ = read_safetensors(tmp_path / "tables", "items")
+    assert found_ids == catalogue.item_ids.tolist()
+    with pytest.raises(InputError, match=r"side must be one that .*run has a table of; got users"):
+        export_run(folder, tmp_path / "both", "safetensors", "tables")
+    assert not (tmp_path / "both").exists()
+
+
 @pytest.mark.parametrize(
     ("choice", "message"),
     [

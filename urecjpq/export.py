@@ -104,7 +104,8 @@ def read_table(folder: Path, config: TableConfig, side: str, num_rows: int) -> T
 @torch.no_grad()
 def _content(folder: Path, run: Run, side: str, what: str) -> Tensor | JPQEmbedding:
     if what == "vectors":
-        return run.vectors[SIDES.index(side)]
+        # Sequential models have no vector of a user without a history: items do not wait for it.
+        return run._item_vectors() if side == "items" else run.vectors[0]
     rows = len(run.user_ids if side == "users" else run.item_ids)
     table = read_table(folder, run.config.tables, side, rows)
     return table if isinstance(table, JPQEmbedding) else table.weight.detach()
@@ -152,7 +153,8 @@ def _parquet(folder: Path, side: str, ids: np.ndarray, content: Tensor | JPQEmbe
     values = _array(content)
     vectors = pyarrow.FixedSizeListArray.from_arrays(values.ravel(), values.shape[1])
     table = pyarrow.table({"id": pyarrow.array(ids, pyarrow.string()), "vector": vectors})
-    parquet.write_table(table, folder / f"{side}.parquet", compression="zstd")
+    file = folder / f"{side}.parquet"
+    parquet.write_table(table, file, compression="zstd", use_dictionary=False)
 
 
 def _word2vec(folder: Path, side: str, ids: np.ndarray, content: Tensor | JPQEmbedding) -> None:
