@@ -6,7 +6,7 @@ FOLDER holds the files that datasets/tiktok.toml names: image and audio features
 micro-videos. Every model gets the same six trials with every kind of table: d = 64 or 16, at three
 learning rates, chosen on validation with the first seed; the chosen one runs with the others. An
 epoch takes one to ten seconds. Finished runs are kept: the same command goes on where it was
-stopped, and --backbones, --tables, --rates and --seeds take a part of the whole.
+stopped, and --backbones, --tables, --dims, --rates and --seeds take a part of the whole.
 """
 
 import argparse
@@ -45,6 +45,7 @@ def main(
     out: Path,
     backbones: list[str],
     tables: list[str],
+    dims: list[int],
     rates: list[float],
     seeds: list[int],
     workers: int,
@@ -54,7 +55,7 @@ def main(
     trials = [
         [
             config
-            for dim in DIMS
+            for dim in dims
             for config in learning_rates(_describe(catalogue, backbone, table, dim), rates)
         ]
         for backbone in backbones
@@ -72,9 +73,10 @@ if __name__ == "__main__":
     parser.add_argument("--out", type=Path, default=Path("runs/tiktok"), help="folder for the runs")
     parser.add_argument("--backbones", nargs="+", default=list(BACKBONES), choices=BACKBONES)
     parser.add_argument("--tables", nargs="+", default=TABLE_NAMES, choices=TABLE_NAMES)
+    parser.add_argument("--dims", type=int, nargs="+", default=DIMS)
     parser.add_argument("--rates", type=float, nargs="+", default=RATES)
     parser.add_argument("--seeds", type=int, nargs="+", default=SEEDS)
     parser.add_argument("--workers", type=int, default=2, help="runs side by side")
     chosen = parser.parse_args()
-    grid = chosen.backbones, chosen.tables, chosen.rates, chosen.seeds
-    main(chosen.data, chosen.out, *grid, chosen.workers)
+    trials = chosen.backbones, chosen.tables, chosen.dims, chosen.rates
+    main(chosen.data, chosen.out, *trials, chosen.seeds, chosen.workers)
