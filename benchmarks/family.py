@@ -19,6 +19,7 @@ from urecjpq.significance import paired_test
 
 KINDS = ("full", "full-factors", "jpq-kmeans")
 METRICS = ("recall@20", "ndcg@20")
+COUNTS = ("trials", "seeds")
 TRIAL = re.compile(r"(?P<backbone>[a-z0-9]+)-(?P<kind>[a-z-]+?)(-d\d+)?(-[\d.e-]+)?-(?P<seed>\d)")
 
 
@@ -65,18 +66,21 @@ def records_of(folder: Path) -> list[dict]:
         if {"full", "jpq-kmeans"} <= kinds.keys():
             runs = {kind: chosen(kinds[kind]) for kind in KINDS if kind in kinds}
             lines = compare_runs([run for group in runs.values() for run in group]).lines
-            records.append(record_of(dict(zip(runs, lines, strict=True))))
+            record = record_of(dict(zip(runs, lines, strict=True)))
+            for kind in runs:
+                record[kind]["trials"] = len(kinds[kind])
+            records.append(record)
     return sorted(records, key=lambda record: -record["full"]["ndcg@20"])
 
 
 def markdown(records: list[dict]) -> str:
     """Return the records as a table, with the mean changes below."""
-    heads = ["model", "seeds", *KINDS, "JPQ against full (p)", "against full-factors (p)"]
+    heads = ["model", "trials", "seeds", *KINDS, "JPQ against full (p)", "against full-factors (p)"]
     lines = [f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
     for record in records:
         kinds = [record.get(kind) for kind in KINDS]
-        seeds = "/".join(str(kind["seeds"]) if kind else "–" for kind in kinds)
-        cells = [record["backbone"], seeds, *map(_scores, kinds), *map(_changes, kinds[:2])]
+        counts = ["/".join(str(kind[of]) if kind else "–" for kind in kinds) for of in COUNTS]
+        cells = [record["backbone"], *counts, *map(_scores, kinds), *map(_changes, kinds[:2])]
         lines.append(f"| {' | '.join(cells)} |")
     lines.append(
         f"| **mean** | | | | | {_mean(records, 'full')} | {_mean(records, 'full-factors')} |"
