@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+import urecjpq.table_folder
 from urecjpq import InputError, JPQEmbedding, QuotientRemainderEmbedding
 from urecjpq.tables import sibling
 from urecjpq.testing_hub import hub_at, local_hub
@@ -109,6 +110,43 @@ def test_a_table_saved_over_another_leaves_nothing_of_it(tmp_path):
     assert_same_bits(second, loaded)
     assert loaded.raw_ids is None
     assert not (tmp_path / "ids.json").exists()
+
+
+@pytest.mark.parametrize("name", ["config.json", "model.safetensors", "manifest.json", "ids.json"])
+def test_files_of_others_are_not_written_over(name, tmp_path):
+    (tmp_path / name).write_text('{"model_type": "bert"}')
+    (tmp_path / "README.md").write_text("mine")
+    with pytest.raises(InputError, match=rf"written over; got other {name}\. Choose another folde"):
+        jpq().save_pretrained(tmp_path)
+    assert (tmp_path / name).read_text() == '{"model_type": "bert"}'
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_an_edited_card_is_kept_and_a_cut_save_can_be_repeated(tmp_path):
+    table = jpq()
+    table.save_pretrained(tmp_path)
+    (tmp_path / "README.md").write_text("edited")
+    (tmp_path / "manifest.json").unlink()
+    (tmp_path / "model.safetensors").write_bytes(b"")
+    table.save_pretrained(tmp_path)
+    assert (tmp_path / "README.md").read_text() == "edited"
+    assert_same_bits(table, JPQEmbedding.from_pretrained(tmp_path))
+
+
+def test_a_save_that_is_cut_between_two_tables_does_not_load(tmp_path, monkeypatch):
+    jpq().save_pretrained(tmp_path)
+    real = urecjpq.table_folder.write_json
+
+    def cut(path, value):
+        if path.name == "manifest.json":
+            raise OSError("no space left on device")
+        real(path, value)
+
+    monkeypatch.setattr(urecjpq.table_folder, "write_json", cut)
+    with pytest.raises(OSError, match="no space"):
+        jpq(codebook_size=300).save_pretrained(tmp_path)
+    with pytest.raises(InputError, match="must have"):
+        JPQEmbedding.from_pretrained(tmp_path)
 
 
 def test_a_table_of_another_class_is_refused(tmp_path):
@@ -277,13 +315,15 @@ NOWHERE = "http://127.0.0.1:9"
 def test_a_table_pushed_and_pulled_has_the_same_bits(hub, name, tmp_path):
     table = TABLES[name]()
     table.set_ids(IDS)
+    hub.repositories["me/my-table"] = {"README.md": b"edited"}
     address = table.push_to_hub("me/my-table", token="of-no-one")
+    assert hub.repositories["me/my-table"]["README.md"] == b"edited"
     assert address.startswith(f"{hub.url}/me/my-table/commit/")
     hub.repositories["me/my-table"] |= {"pytorch_model.bin": BOMB, "modeling.py": BOMB}
     pulled = JPQEmbedding.from_pretrained("me/my-table", cache_dir=tmp_path / "mine")
     assert_same_bits(table, pulled)
     assert pulled.rows_of(["item24"]).tolist() == [29]
-    assert set(hub.asked) == {*FILES}
+    assert set(hub.asked) - {"README.md"} == {*FILES}  # which push alone asks for
     kept = {path.name for path in (tmp_path / "mine").rglob("*") if path.is_symlink()}
     assert kept == {*FILES}
 

@@ -66,11 +66,13 @@ def push(
 
     with tempfile.TemporaryDirectory() as temporary:
         folder = save(Path(temporary) / repo_id.partition("/")[2])
-        files = [folder / name for name in (*READ, CARD) if (folder / name).exists()]
-        additions = [CommitOperationAdd(file.name, file) for file in files]
         api = huggingface_hub.HfApi(token=token)
         try:
             api.create_repo(repo_id, private=private, exist_ok=True)
+            edited = api.file_exists(repo_id, CARD, revision=revision)
+            names = READ if edited else (*READ, CARD)
+            files = [folder / name for name in names if (folder / name).exists()]
+            additions = [CommitOperationAdd(file.name, file) for file in files]
             commit = api.create_commit(
                 repo_id, additions, commit_message=commit_message, revision=revision
             )

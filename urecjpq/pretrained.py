@@ -45,7 +45,7 @@ class Pretrained:
         self.raw_ids = given
 
     def rows_of(self, ids: Sequence[str] | np.ndarray, unknown: int | None = None) -> Tensor:
-        """Return the rows of raw ids: another model aligns its own items or users with them.
+        """Return the rows of raw ids: another model aligns its own items or users with them::
 
             theirs = table.weight[table.rows_of(my_item_ids)]
 
@@ -80,13 +80,14 @@ class Pretrained:
         """Write the table (and its raw ids) as safetensors and JSON, see `urecjpq.table_folder`.
 
         Args:
-            folder: Made if absent; a table in it is overwritten.
+            folder: Made if absent; a table in it is overwritten, its README.md is kept.
 
         Returns:
             The folder.
 
         Raises:
-            InputError: A value is not finite.
+            InputError: A value is not finite, or the folder holds files of these names that are no
+                table's.
         """
         from urecjpq.table_folder import save_table
 
@@ -139,7 +140,7 @@ class Pretrained:
         """Put the table (and its raw ids) into a repository of the Hugging Face hub, as one commit.
 
         Args:
-            repo_id: ``owner/name``; made if absent.
+            repo_id: ``owner/name``; made if absent. Its README.md is kept if it has one.
             private: Whether a new repository is private; the owner's default if None.
             revision: Branch, ``main`` if None.
             token: What ``hf auth login`` left if None.

@@ -19,7 +19,7 @@ def quantise(module: nn.Module, codes: Mapping[str, Codes], codebook_size: int =
     A table that occurs under several names is swapped under all of them. Rows beyond the codes
     (a mask, padding at the end) become special tokens that keep the values they have. The row of a
     table's ``padding_idx`` becomes zero and stays so; its code may be left out. Frozen tables stay
-    frozen.
+    frozen::
 
         quantise(model, {"item_embedding": assign_by_svd(interactions, code_length=8)})
 

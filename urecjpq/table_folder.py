@@ -73,29 +73,44 @@ class TableFolderConfig(Settings):
 
 
 def save_table(table: JPQEmbedding, folder: Path) -> None:
-    """Write a table; a folder that holds one already is overwritten.
+    """Write a table; one that the folder holds already is overwritten, its card is kept.
 
     Raises:
-        InputError: A value is not finite, or hashed codes were replaced.
+        InputError: A value is not finite, hashed codes were replaced, or the folder holds files of
+            these names that are no table's.
     """
+    _require_free(folder)
     tensors, config = _tensors(table), _describe(table)
     for name, values in tensors.items():
         _require_finite(name, values)
     folder.mkdir(parents=True, exist_ok=True)
-    for name in READ:  # a folder without a manifest is refused: never a mixture of two tables
-        (folder / name).unlink(missing_ok=True)
+    # Until the manifest is written last, the one of a table before fits no mixture of the two.
     write_text(folder / CONFIG, config.model_dump_json(indent=2, by_alias=True) + "\n")
     write_tensors(folder / VALUES, tensors)
     names = [CONFIG, VALUES]
     if table.raw_ids is not None:
         write_json(folder / IDS, table.raw_ids.tolist())
         names.append(IDS)
-    write_text(folder / CARD, _card(config, folder))
+    else:
+        (folder / IDS).unlink(missing_ok=True)
+    if not (folder / CARD).exists():
+        write_text(folder / CARD, _card(config, folder))
     files = {
         name: {"bytes": (folder / name).stat().st_size, "sha256": sha256_of(folder / name)}
         for name in names
     }
     write_json(folder / MANIFEST, {"schema": SCHEMA, "files": files})
+
+
+def _require_free(folder: Path) -> None:
+    present = ", ".join(name for name in READ if (folder / name).exists())
+    if not present:
+        return
+    try:
+        TableFolderConfig.model_validate(read_json(folder / CONFIG))
+    except (InputError, ValidationError):
+        rule = f"{folder} must hold nothing but a table to be written over"
+        raise InputError(f"{rule}; got other {present}. Choose another folder.") from None
 
 
 def load_table(folder: Path) -> JPQEmbedding:
