@@ -288,3 +288,12 @@ def test_the_deterministic_flag_is_put_back(enabled, warn_only):
         assert global_state() == before
     finally:
         torch.use_deterministic_algorithms(False)
+
+
+def test_weight_decay_keeps_trained_values_small(catalogue):
+    norms = []
+    for weight_decay in (0, 0.1):
+        backbone = build(catalogue)
+        train(backbone, catalogue, epochs(4, weight_decay=weight_decay), seed=0)
+        norms.append(float(sum(p.detach().square().sum() for p in backbone.parameters())))
+    assert norms[1] < 0.9 * norms[0]

@@ -20,7 +20,7 @@ FEW_QUERIES = 16
 """So few queries share their candidates' look-ups at less than the cost of making rows."""
 WIDE_SPLIT_DIM = 48
 """From so many dimensions per split on, looking up costs less than multiplying, at any number."""
-ITEMS_PER_CANDIDATE = 16
+ITEMS_PER_CANDIDATE = 32
 """Up to so many items per own candidate, a full table is multiplied as a whole."""
 ROWS_AT_ONCE = 2**16
 """A larger JPQ table is never reconstructed as a whole."""
