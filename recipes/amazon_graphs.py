@@ -34,7 +34,7 @@ TRIALS = {"tables.embedding_dim": (64, 32), "training.learning_rate": (1e-3, 3e-
 TRAINING = TrainingConfig(batch_size=2048, patience=10)
 
 
-def trials(catalogue: Catalogue, backbone: str, table: str) -> list[RunConfig]:
+def trials(catalogue: Catalogue, backbone: str, table: str, epochs: int) -> list[RunConfig]:
     """Return the configurations that one model with one kind of table is chosen from."""
     config = describe(
         catalogue,
@@ -42,7 +42,7 @@ def trials(catalogue: Catalogue, backbone: str, table: str) -> list[RunConfig]:
         seed=SEEDS[0],
         backbone=BACKBONES[backbone],
         tables=TABLES[table],
-        training=TRAINING,
+        training=TRAINING.model_copy(update={"max_epochs": epochs}),
     )
     return vary(config, TRIALS, "{name}-d{embedding_dim}-{learning_rate:g}")
 
@@ -51,7 +51,7 @@ def main(chosen: argparse.Namespace) -> None:
     """Train what is not there yet, and print the table."""
     catalogue = load_catalogue(chosen.card, chosen.data)
     groups = [
-        trials(catalogue, backbone, table)
+        trials(catalogue, backbone, table, chosen.epochs)
         for backbone in chosen.backbones
         for table in chosen.tables
     ]
@@ -62,10 +62,11 @@ def main(chosen: argparse.Namespace) -> None:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description="Full tables against JPQ, both tuned")
     parser.add_argument("--card", default="amazon-baby", help="data set; %(default)s")
-    parser.add_argument("--data", type=Path, required=True, help="folder with its files")
+    parser.add_argument("--data", type=Path, help="folder with its files")
     parser.add_argument("--out", type=Path, default=Path("runs/amazon-graphs"), help="for the runs")
     parser.add_argument("--backbones", nargs="+", default=list(BACKBONES), choices=BACKBONES)
     parser.add_argument("--tables", nargs="+", default=TABLE_NAMES, choices=TABLE_NAMES)
     parser.add_argument("--seeds", type=int, nargs="+", default=SEEDS)
     parser.add_argument("--workers", type=int, default=1, help="runs side by side")
+    parser.add_argument("--epochs", type=int, default=1000, help="at most; %(default)s")
     main(parser.parse_args())

@@ -12,20 +12,20 @@ import argparse
 from pathlib import Path
 
 from urecjpq import compare_runs, describe, load_catalogue, run_grid
-from urecjpq.config import TrainingConfig
+from urecjpq.config import TABLES, TrainingConfig
 from urecjpq.feature_codes import with_quantised_features
 from urecjpq.graphs.neighbours import with_neighbours
 
 BACKBONES = ("vbpr", "freedom", "slmrec")
-CODE_LENGTHS = (None, 32, 16, 8)
+CODE_LENGTHS = (32, 16, 8)
 TRAINING = TrainingConfig(learning_rate=4e-3, batch_size=2048, patience=8)
 
 
-def main(data: Path, out: Path, backbones: list[str], seeds: list[int], workers: int) -> None:
+def main(given: argparse.Namespace) -> None:
     """Train what is not there yet, and print the table."""
-    full = with_neighbours(load_catalogue("tiktok", data))
+    full = with_neighbours(load_catalogue(given.card, given.data))
     folders = []
-    for length in CODE_LENGTHS:
+    for length in (None, *given.code_lengths):
         catalogue = full if length is None else with_quantised_features(full, length)
         configs = [
             describe(
@@ -33,21 +33,24 @@ def main(data: Path, out: Path, backbones: list[str], seeds: list[int], workers:
                 name=f"{backbone}-features-{length or 'full'}",
                 seed=seed,
                 backbone={"name": backbone},
-                training=TRAINING,
+                tables=TABLES["full"],
+                training=TRAINING.model_copy(update={"max_epochs": given.epochs}),
             )
-            for backbone in backbones
-            for seed in seeds
+            for backbone in given.backbones
+            for seed in given.seeds
         ]
-        folders += run_grid(catalogue, configs, out, workers)
+        folders += run_grid(catalogue, configs, given.out, given.workers)
     print(compare_runs(sorted(folders)).to_text())
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description="Features in full and as codes")
-    parser.add_argument("--data", type=Path, required=True, help="folder with the TikTok files")
+    parser.add_argument("--card", default="tiktok", help="data set; %(default)s")
+    parser.add_argument("--data", type=Path, help="folder with the files that the card names")
     parser.add_argument("--out", type=Path, default=Path("runs/feature-codes"), help="for the runs")
     parser.add_argument("--backbones", nargs="+", default=list(BACKBONES), help="%(default)s")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0], help="%(default)s")
+    parser.add_argument("--code-lengths", type=int, nargs="+", default=CODE_LENGTHS)
     parser.add_argument("--workers", type=int, default=2, help="runs side by side")
-    chosen = parser.parse_args()
-    main(chosen.data, chosen.out, chosen.backbones, chosen.seeds, chosen.workers)
+    parser.add_argument("--epochs", type=int, default=1000, help="at most; %(default)s")
+    main(parser.parse_args())

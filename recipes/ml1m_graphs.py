@@ -23,9 +23,9 @@ RATES = {"full": 4e-3, "jpq-kmeans": 1e-3}
 TRAINING = TrainingConfig(batch_size=8192, patience=5)
 
 
-def main(card: str, data: Path | None, encoder: str, out: Path, workers: int) -> None:
+def main(given: argparse.Namespace) -> None:
     """Train what is not there yet, and print the table."""
-    catalogue = encode_catalogue(load_catalogue(card, data), [encoder])
+    catalogue = encode_catalogue(load_catalogue(given.card, given.data), [given.encoder])
     catalogue = with_neighbours(catalogue)
     configs = [
         describe(
@@ -34,12 +34,14 @@ def main(card: str, data: Path | None, encoder: str, out: Path, workers: int) ->
             seed=0,
             backbone={"name": backbone},
             tables=TABLES[table],
-            training=TRAINING.model_copy(update={"learning_rate": rate}),
+            training=TRAINING.model_copy(
+                update={"learning_rate": rate, "max_epochs": given.epochs}
+            ),
         )
         for backbone in BACKBONES
         for table, rate in RATES.items()
     ]
-    print(compare_runs(run_grid(catalogue, configs, out, workers)).to_text())
+    print(compare_runs(run_grid(catalogue, configs, given.out, given.workers)).to_text())
 
 
 if __name__ == "__main__":
@@ -49,5 +51,5 @@ if __name__ == "__main__":
     parser.add_argument("--encoder", default="minilm", help="of titles; NAME=FOLDER has weights")
     parser.add_argument("--out", type=Path, default=Path("runs/ml-1m-graphs"), help="for the runs")
     parser.add_argument("--workers", type=int, default=1, help="runs side by side")
-    chosen = parser.parse_args()
-    main(chosen.card, chosen.data, chosen.encoder, chosen.out, chosen.workers)
+    parser.add_argument("--epochs", type=int, default=1000, help="at most; %(default)s")
+    main(parser.parse_args())

@@ -14,22 +14,25 @@ from collections.abc import Callable
 from pathlib import Path
 
 from urecjpq import compare_runs, describe, load_catalogue, run_experiment
-from urecjpq.config import TABLES, RunConfig, TableConfig, TrainingConfig
-from urecjpq.data import Catalogue
+from urecjpq.config import TABLES, TrainingConfig
 from urecjpq.files import read_json
 from urecjpq.manifest import is_finished
 from urecjpq.opponents import largest_dim, prune_run, round_run
 
-TRAINING = TrainingConfig(patience=8)
 
-
-def main(card: str, data: Path | None, out: Path, seed: int, dim: int) -> None:
+def main(card: str, data: Path | None, out: Path, seed: int, dim: int, epochs: int) -> None:
     """Train and compress what is not there yet, and print the table."""
     catalogue = load_catalogue(card, data)
 
     def train(table: str, dim: int) -> Path:
-        tables = TABLES[table].model_copy(update={"embedding_dim": dim})
-        config = _describe(catalogue, f"{table}-d{dim}", tables, seed)
+        config = describe(
+            catalogue,
+            name=f"lightgcn-{table}-d{dim}",
+            seed=seed,
+            backbone={"name": "lightgcn"},
+            tables=TABLES[table].model_copy(update={"embedding_dim": dim}),
+            training=TrainingConfig(patience=8, max_epochs=epochs),
+        )
         return run_experiment(catalogue, config, out / config.name, resume=True)
 
     strong, jpq = train("full-factors", dim), train("jpq-kmeans", dim)
@@ -48,17 +51,6 @@ def main(card: str, data: Path | None, out: Path, seed: int, dim: int) -> None:
     print(compare_runs(list(dict.fromkeys(runs)), baseline=jpq.name).to_text())
 
 
-def _describe(catalogue: Catalogue, name: str, tables: TableConfig, seed: int) -> RunConfig:
-    return describe(
-        catalogue,
-        name=f"lightgcn-{name}",
-        seed=seed,
-        backbone={"name": "lightgcn"},
-        tables=tables,
-        training=TRAINING,
-    )
-
-
 def _once(path: Path, make: Callable[[], Path]) -> Path:
     return path if is_finished(path) else make()
 
@@ -70,5 +62,6 @@ if __name__ == "__main__":
     parser.add_argument("--out", type=Path, default=Path("runs/opponents"), help="for the runs")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--dim", type=int, default=16, help="of the JPQ tables; %(default)s")
+    parser.add_argument("--epochs", type=int, default=1000, help="at most; %(default)s")
     chosen = parser.parse_args()
-    main(chosen.card, chosen.data, chosen.out, chosen.seed, chosen.dim)
+    main(chosen.card, chosen.data, chosen.out, chosen.seed, chosen.dim, chosen.epochs)

@@ -12,11 +12,12 @@ stopped, and --backbones, --tables, --dims, --rates and --seeds take a part of t
 import argparse
 from pathlib import Path
 
-from urecjpq import compare_runs, describe, load_catalogue, write_report
+from urecjpq import describe, load_catalogue
 from urecjpq.config import TABLES, RunConfig, TrainingConfig
 from urecjpq.data import Catalogue
 from urecjpq.graphs import BACKBONES
 from urecjpq.graphs.neighbours import with_neighbours
+from urecjpq.recipe import conclude
 from urecjpq.tuning import learning_rates, run_tuned
 
 SEEDS = (0, 1, 2)
@@ -29,47 +30,39 @@ TRAINING = TrainingConfig(batch_size=2048, patience=8)
 SETTINGS = {"lgmrec": {"contrast_weight": 0.002}}
 
 
-def _describe(catalogue: Catalogue, backbone: str, table: str, dim: int) -> RunConfig:
+def _describe(catalogue: Catalogue, backbone: str, table: str, dim: int, epochs: int) -> RunConfig:
     return describe(
         catalogue,
         name=f"{backbone}-{table}" + (f"-d{dim}" if dim != DIMS[0] else ""),
         seed=SEEDS[0],
         backbone={"name": backbone} | SETTINGS.get(backbone, {}),
         tables=TABLES[table].model_copy(update={"embedding_dim": dim}),
-        training=TRAINING,
+        training=TRAINING.model_copy(update={"max_epochs": epochs}),
     )
 
 
-def main(
-    data: Path,
-    out: Path,
-    backbones: list[str],
-    tables: list[str],
-    dims: list[int],
-    rates: list[float],
-    seeds: list[int],
-    workers: int,
-) -> None:
+def main(given: argparse.Namespace) -> None:
     """Train what is not there yet, print the table and write the report."""
-    catalogue = with_neighbours(load_catalogue("tiktok", data))
+    catalogue = with_neighbours(load_catalogue(given.card, given.data))
     trials = [
         [
             config
-            for dim in dims
-            for config in learning_rates(_describe(catalogue, backbone, table, dim), rates)
+            for dim in given.dims
+            for config in learning_rates(
+                _describe(catalogue, backbone, table, dim, given.epochs), given.rates
+            )
         ]
-        for backbone in backbones
-        for table in tables
+        for backbone in given.backbones
+        for table in given.tables
     ]
-    comparison = compare_runs(run_tuned(catalogue, trials, seeds, out, workers))
-    (out / "table.md").write_text(comparison.to_markdown(), encoding="utf-8")
-    print(comparison.to_text())
-    print("Report:", write_report(comparison, out / "report.html"))
+    folders = run_tuned(catalogue, trials, given.seeds, given.out, given.workers)
+    conclude(folders, given.out, "tiktok")
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description="Every graph model on TikTok, full and quantised")
-    parser.add_argument("--data", type=Path, required=True, help="folder with the TikTok files")
+    parser.add_argument("--card", default="tiktok", help="data set; %(default)s")
+    parser.add_argument("--data", type=Path, help="folder with the files that the card names")
     parser.add_argument("--out", type=Path, default=Path("runs/tiktok"), help="folder for the runs")
     parser.add_argument("--backbones", nargs="+", default=list(BACKBONES), choices=BACKBONES)
     parser.add_argument("--tables", nargs="+", default=TABLE_NAMES, choices=TABLE_NAMES)
@@ -77,6 +70,5 @@ if __name__ == "__main__":
     parser.add_argument("--rates", type=float, nargs="+", default=RATES)
     parser.add_argument("--seeds", type=int, nargs="+", default=SEEDS)
     parser.add_argument("--workers", type=int, default=2, help="runs side by side")
-    chosen = parser.parse_args()
-    trials = chosen.backbones, chosen.tables, chosen.dims, chosen.rates
-    main(chosen.data, chosen.out, *trials, chosen.seeds, chosen.workers)
+    parser.add_argument("--epochs", type=int, default=1000, help="at most; %(default)s")
+    main(parser.parse_args())

@@ -1,0 +1,93 @@
+"""The recipes of the graph models run as written, one epoch on a small catalogue."""
+
+import runpy
+import sys
+
+import numpy as np
+import pytest
+
+from urecjpq.data import write_mmrec
+from urecjpq.testing import REPOSITORY, tiny_catalogue
+
+CARD = """name = "clips"
+title = "Clips"
+reader = "mmrec"
+licence = "none"
+citation = "none"
+source = "generated"
+
+[files]
+interactions = "clips.inter"
+items = "items.csv"
+
+[features]
+image = "image.npy"
+text = "text.npy"
+
+[partition]
+method = "given"
+drop_untrained = true
+"""
+COMMON = ("--epochs", 1, "--workers", 1)
+TRIALS = ("--tables", "full", "jpq-kmeans", "--seeds", 0)
+
+
+@pytest.fixture
+def run(monkeypatch, tmp_path, capsys):
+    """Run a recipe on a written catalogue; returns what it printed."""
+    monkeypatch.setenv("URECJPQ_HOME", str(tmp_path / "cache"))
+    catalogue = tiny_catalogue(num_users=300, num_items=280)  # the last item has no interaction
+    data = tmp_path / "data"
+    data.mkdir()
+    write_mmrec(catalogue, data / "clips.inter")
+    rows = [f"{row},clip {row % 7} of {row % 3}" for row in range(279)]
+    (data / "items.csv").write_text("\n".join(["item_id,title", *rows]))
+    for name, given in catalogue.features.items():
+        np.save(data / f"{name}.npy", np.nan_to_num(given.values[:279, :4]))
+    (data / "clips.toml").write_text(CARD)
+
+    def work(name, *arguments):
+        path = REPOSITORY / "recipes" / f"{name}.py"
+        given = [path, "--card", data / "clips.toml", "--out", tmp_path / "out", *arguments]
+        monkeypatch.setattr(sys, "argv", [str(argument) for argument in given])
+        runpy.run_path(str(path), run_name="__main__")
+        return capsys.readouterr().out
+
+    return work
+
+
+def test_tiktok(run, tmp_path):
+    options = ("--backbones", "vbpr", "lgmrec", "--dims", 16, "--rates", 1e-3)
+    shown = run("tiktok", *options, *TRIALS, *COMMON)
+    for backbone in ("vbpr", "lgmrec"):
+        for table in ("full", "jpq-kmeans"):
+            assert f"\n{backbone}-{table}-d16-0.001 " in shown
+    assert (tmp_path / "out" / "tiktok.html").is_file()
+
+
+def test_models_on_neighbour_graphs(run):
+    shown = run("amazon_graphs", "--backbones", "bprmf", *TRIALS, *COMMON)
+    assert "\nbprmf-full-d" in shown and "\nbprmf-jpq-kmeans-d" in shown
+
+
+def test_opponents(run):
+    shown = run("opponents", "--epochs", 1)
+    for name in ("jpq-kmeans-d16", "full-factors-d16-pruned", "full-factors-d16-8bit"):
+        assert f"\nlightgcn-{name} " in shown
+
+
+def test_feature_codes(run):
+    options = ("--backbones", "vbpr", "--code-lengths", 2)
+    shown = run("feature_codes", *options, *COMMON)
+    assert "\nvbpr-features-full " in shown and "\nvbpr-features-2 " in shown
+
+
+def test_ml_1m(run):
+    shown = run("ml1m_graphs", "--encoder", "tfidf", *COMMON)
+    for backbone in ("vbpr", "lightgcn", "freedom"):
+        assert f"\n{backbone}-full " in shown and f"\n{backbone}-jpq-kmeans " in shown
+
+
+def test_dimension(run):
+    shown = run("ablations/dimension", *COMMON)
+    assert "\nlightgcn-jpq-kmeans-d32-0.0003 " in shown
