@@ -2,13 +2,15 @@
 
 import gzip
 import json
+import re
 import runpy
 import sys
+import zipfile
 
 import numpy as np
 import pytest
 
-from urecjpq.data import write_mmrec
+from urecjpq.data import prepare, write_mmrec
 from urecjpq.testing import REPOSITORY, tiny_catalogue
 from urecjpq.testing_raw import write_amazon_2014
 
@@ -144,3 +146,19 @@ def test_histories_are_compared_from_raw_files(recipe, name, card, write, tmp_pa
     assert_compared(capsys.readouterr().out, out, name, runs)
     config = json.loads((out / runs[0] / "config.json").read_text())
     assert config["exclude"] == "none"
+
+
+def test_films_are_compared_from_the_publishers_format(recipe, tmp_path, capsys):
+    with zipfile.ZipFile(tmp_path / "ml-1m.zip", "w") as archive:
+        lines = [f"{u}::{p}::4::{978300000 + day}\n" for u, day, p in visits() if day < 8]
+        archive.writestr("ml-1m/ratings.dat", "".join(lines))
+        titles = [f"{film}::Film {film % 40} (1999)::Comedy\n" for film in range(280)]
+        archive.writestr("ml-1m/movies.dat", "".join(titles))
+    card = card_without_counts("ml-1m", "ml-1m", tmp_path)
+    card.write_text(re.sub(r", num_bytes.*?[0-9a-f]{64}.", "", card.read_text()))
+    prepare(card, tmp_path / "prepared", tmp_path)
+    options = ["--models", "sasrec-softmax", "--tables", "jpq-svd", "--max-epochs", 1]
+    given = ["--card", card, "--data", tmp_path / "prepared"]
+    recipe("ml1m", *given, *options, "--out", tmp_path / "out")
+    assert (tmp_path / "out" / "sasrec-softmax-jpq-svd" / "manifest.json").is_file()
+    assert "\nsasrec-softmax-jpq-svd " in capsys.readouterr().out
