@@ -6,6 +6,7 @@ from typing import ClassVar
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor, nn
 
@@ -60,6 +61,14 @@ class SequentialBackbone(Recommender):
     def scoring_table(self) -> Table:
         """The table whose rows are multiplied with queries."""
         return self.item_table if self.output_table is None else self.output_table
+
+    def read(self, items: Tensor) -> Tensor:
+        """Return the rows of ``items`` as histories are read. Shape ``(*items.shape, d)``."""
+        table = self.item_table
+        if isinstance(table, JPQEmbedding) and items.numel() > self.num_items:
+            # Each row is then joined once, and gradients add up row by row before they are split.
+            return F.embedding(items, table.weight)
+        return table(items)
 
     def _position_loss(self, vectors: Tensor, items: Tensor) -> Tensor:
         return self.loss_function(self.scoring_table, vectors, items, torch.default_generator)

@@ -90,7 +90,7 @@ class BERT4Rec(SequentialBackbone):
             Shape ``(num_masked, d)``.
         """
         real = histories != PADDING
-        rows = torch.where(masked.unsqueeze(2), self.mask, self.item_table(histories.clamp(min=0)))
+        rows = torch.where(masked.unsqueeze(2), self.mask, self.read(histories.clamp(min=0)))
         from_end = torch.arange(histories.shape[1] - 1, -1, -1, device=histories.device)
         vectors = self.dropout(self.norm(rows + self.positions(from_end)))
         # Every row has an item, so no softmax is over nothing.

@@ -3,9 +3,9 @@
     h_t = GRU(LayerNorm(e_{i_t}), h_{t-1}),   score(history, i) = (W h_last + c) · e_i
 
 Source: Hidasi et al., ICLR 2016 (arXiv:1511.06939); Hidasi & Karatzoglou, CIKM 2018
-(arXiv:1706.03847). Differences: whole histories are learnt at once instead of sessions cut
-in steps, what is read is normalised (rows of tables start short), there is no bias per item, and
-the loss is a choice, by default the softmax over all items. RecJPQ trains it by LambdaRank on random
+(arXiv:1706.03847). Differences: whole histories are learnt at once instead of sessions cut in
+steps, what is read is normalised (rows of tables start short), there is no bias per item, and the
+loss is a choice, by default the softmax over all items. RecJPQ trains it by LambdaRank on random
 cuts of the history and lets it read padding.
 """
 
@@ -64,7 +64,7 @@ class GRU4Rec(CausalBackbone):
 
     def encode(self, items: Tensor, packing: Packing) -> Tensor:
         """Return a vector for each real cell. Shape ``(num_real, d)``."""
-        rows = packing.rows(self.dropout(self.input_norm(self.item_table(items))))
+        rows = packing.rows(self.dropout(self.input_norm(self.read(items))))
         states, _ = self.network(rows)  # the padding is at the end, and forgotten
         return self.output(self.dropout(packing.join(states)))
 

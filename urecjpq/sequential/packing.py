@@ -31,7 +31,7 @@ class Packing:
         """Return values as rows, padded on the right with zeros. Shape ``(n, width, d)``."""
         num_rows, width = self.shape
         grid = values.new_zeros(num_rows * width, values.shape[1])
-        return grid.index_copy(0, self.places, values).view(num_rows, width, -1)
+        return grid.index_copy(0, self.places, values).view(num_rows, width, values.shape[1])
 
     def join(self, rows: Tensor) -> Tensor:
         """Return the real cells of right-padded rows. Shape ``(num_real, d)``."""

@@ -66,7 +66,7 @@ class SASRec(CausalBackbone):
 
     def encode(self, items: Tensor, packing: Packing) -> Tensor:
         """Return a vector for each real cell. Shape ``(num_real, d)``."""
-        rows = math.sqrt(self.embedding_dim) * self.item_table(items)
+        rows = math.sqrt(self.embedding_dim) * self.read(items)
         vectors = self.dropout(rows + self.positions(packing.from_end))
         for block in self.blocks:
             vectors = block(vectors, packing)
