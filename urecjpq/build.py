@@ -1,5 +1,6 @@
 """From a configuration to tables and a backbone."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -15,6 +16,8 @@ from urecjpq.graphs.backbone import Backbone, BackboneSettings, preference_names
 from urecjpq.recommender import Recommender
 from urecjpq.sequential.backbone import SequentialBackbone, SequentialSettings
 from urecjpq.tables import JPQEmbedding, QuotientRemainderEmbedding, Table, sibling
+
+SIDES = ("users", "items")
 
 
 def build_model(config: RunConfig, catalogue: Catalogue) -> Recommender:
@@ -34,7 +37,10 @@ def build_model(config: RunConfig, catalogue: Catalogue) -> Recommender:
 
 def build_item_table(config: TableConfig, interactions: csr_matrix, seed: int) -> Table:
     """Return an item table alone, for models without users; see `build_tables`."""
-    start = _starts(config, interactions, seed)[1]
+    rule = "tables.centroids must be separate for a model without a user table"
+    require(config.centroids == "separate", rule, config.centroids)
+    config = config.of("items")
+    (start,) = _starts(config, interactions, seed, ("items",))
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return _table(config, interactions.shape[1], start)
@@ -87,9 +93,6 @@ def _share(config: TableConfig, users: Table, items: Table) -> None:
         items.centroids = users.centroids  # type: ignore[assignment]
 
 
-SIDES = ("users", "items")
-
-
 class _Start(NamedTuple):
     """Codes of a quantised table, and what its trained values start from if not at random."""
 
@@ -117,34 +120,42 @@ def empty_table(config: TableConfig, num_rows: int, codes: np.ndarray | None = N
     return JPQEmbedding(codes, config.embedding_dim, config.codebook_size)
 
 
-def _starts(config: TableConfig, interactions: csr_matrix, seed: int) -> list[_Start]:
+def _starts(
+    config: TableConfig, interactions: csr_matrix, seed: int, names: Sequence[str] = SIDES
+) -> list[_Start]:
     rule = "tables must be of a kind that is trained"
     hint = "urecjpq.opponents makes these of full ones."
     require(not config.is_compressed, rule, config.kind, hint)
     sizes = (config.code_length, config.codebook_size)
-    sides = (interactions.T.tocsr(), interactions)  # a strategy codes the columns
     if config.strategy in ("svd", "bpr"):
         assign = assignment.STRATEGIES[config.strategy]
-        return [_Start(*assign(side, *sizes, seed=seed)) for side in sides]
+        columns = {"users": interactions.T.tocsr(), "items": interactions}  # these are coded
+        return [_Start(*assign(columns[name], *sizes, seed=seed)) for name in names]
     if config.strategy == "random":
         # Different seeds, or user i and item i would get equal codes.
+        numbers = [SIDES.index(name) for name in names]
         return [
-            _Start(*assignment.assign_by_random(side.shape[1], *sizes, seed=2 * seed + number))
-            for number, side in enumerate(sides)
+            _random_start(interactions.shape[number], sizes, 2 * seed + number)
+            for number in numbers
         ]
     if config.strategy == "kmeans":
         factors = _factors(config, interactions, seed)
         if config.centroids == "shared":
-            return _shared_starts(factors, sizes, seed)
+            return _shared_starts(list(factors.values()), sizes, seed)
         return [
-            _Start(*assignment.assign_factors(side, *sizes, seed=seed))
+            _Start(*assignment.assign_factors(factors[name], *sizes, seed=seed))
             if config.of(name).kind == "jpq"
-            else _Start(values=side)
-            for name, side in zip(SIDES, factors, strict=True)
+            else _Start(values=factors[name])
+            for name in names
         ]
     if config.start == "factors":
-        return [_Start(values=side) for side in _factors(config, interactions, seed)]
-    return [_Start(), _Start()]
+        factors = _factors(config, interactions, seed)
+        return [_Start(values=factors[name]) for name in names]
+    return [_Start() for _ in names]
+
+
+def _random_start(num_rows: int, sizes: tuple[int, int], seed: int) -> _Start:
+    return _Start(*assignment.assign_by_random(num_rows, *sizes, seed=seed))
 
 
 def _shared_starts(factors: list[np.ndarray], sizes: tuple[int, int], seed: int) -> list[_Start]:
@@ -154,14 +165,15 @@ def _shared_starts(factors: list[np.ndarray], sizes: tuple[int, int], seed: int)
     return [_Start(codes[:num_users], centroids), _Start(codes[num_users:], centroids)]
 
 
-def _factors(config: TableConfig, interactions: csr_matrix, seed: int) -> list[np.ndarray]:
-    """Return user and item factors whose rows have the root mean square length ``start_norm``."""
+def _factors(config: TableConfig, interactions: csr_matrix, seed: int) -> dict[str, np.ndarray]:
+    """Return factors by side whose rows have the root mean square length ``start_norm``."""
     factors = assignment.normalised_factors(
         interactions, config.embedding_dim, seed, smoothing=config.smoothing
     )
     sides = factors.vectors(config.power)
     mean_square = np.square(np.concatenate(sides), dtype=np.float64).sum(axis=1).mean()
-    return [side * np.float32(config.start_norm / np.sqrt(mean_square)) for side in sides]
+    scale = np.float32(config.start_norm / np.sqrt(mean_square))
+    return {name: side * scale for name, side in zip(SIDES, sides, strict=True)}
 
 
 def build_backbone(

@@ -281,7 +281,7 @@ def _restore_backbone(
     folder: Path, config: RunConfig, interactions: csr_matrix, graph: dict[str, Tensor]
 ) -> Backbone | StoredVectors | SequentialBackbone:
     if isinstance(config.backbone, SequentialSettings):
-        table = empty_table(config.tables, interactions.shape[1])
+        table = empty_table(config.tables.of("items"), interactions.shape[1])
         backbone = build_sequential(config.backbone, table, 0)
         values = unpacked(read_tensors(folder / "model.safetensors")[0])
         backbone.load_state_dict(values | read_tensors(folder / "codes.safetensors")[0])

@@ -401,6 +401,22 @@ def test_bad_shapes_and_types_are_refused(catalogue):
     assert model.query_vectors(torch.empty(0, 3, dtype=torch.long)).shape == (0, DIM)
 
 
+def test_few_users_do_not_limit_item_codes():
+    few = ring(num_users=6, num_items=20)
+    config = TableConfig(kind="jpq", strategy="random", **SIZES | {"codebook_size": 16})
+    table = build_item_table(config, few.matrix("train"), 0)
+    assert table.codes.max() == 15
+
+
+def test_sides_and_shared_centroids(catalogue):
+    train = catalogue.matrix("train")
+    of_users = KINDS["jpq"].model_copy(update={"sides": "users"})
+    assert not isinstance(build_item_table(of_users, train, 0), JPQEmbedding)
+    shared = KINDS["jpq"].model_copy(update={"centroids": "shared"})
+    with pytest.raises(InputError, match="tables.centroids must be separate .*; got shared"):
+        build_item_table(shared, train, 0)
+
+
 def test_recommend_takes_a_user_or_a_history(tmp_path):
     for given in ((None, None), ("u", "1,2")):
         with pytest.raises(InputError, match="must be given either a user or --history; got"):
