@@ -92,6 +92,7 @@ if __name__ == "__main__":
     parser.add_argument("--one", nargs=2, metavar=("MODEL", "TABLES"), help=argparse.SUPPRESS)
     chosen = parser.parse_args()
     if chosen.one:
-        print(json.dumps(measure(chosen.data, *chosen.one, chosen.repeats)))
+        backbone, tables = chosen.one
+        print(json.dumps(measure(chosen.data, backbone, tables, chosen.repeats)))
     else:
         main(chosen.data, chosen.backbones, chosen.repeats)
