@@ -100,9 +100,10 @@ def test_workers_end_with_a_killed_parent(tmp_path):
     finally:
         for process in processes_of(parent.pid):
             os.kill(process, signal.SIGKILL)
+        parent.wait()
 
 
-def wait_until(condition, seconds: float = 120) -> None:
+def wait_until(condition, seconds: float = 600) -> None:
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, "nothing happened in time"
