@@ -18,6 +18,7 @@ from urecjpq.graphs.frozen import FrozenFeatures
 from urecjpq.manifest import CHECKPOINT_FILES, VECTORS, write_manifest
 from urecjpq.recommender import Recommender
 from urecjpq.runs import ITEM_CENTROIDS, USER_CENTROIDS, graph_tensors
+from urecjpq.sequential.backbone import SequentialSettings
 from urecjpq.tables import JPQEmbedding
 
 ITEM_TABLES = ("item_table.", "output_table.")
@@ -176,6 +177,9 @@ def model_card(config: RunConfig, metrics: dict) -> str:
         for name in ("recall@10", "recall@20", "ndcg@10", "ndcg@20")
     )
     counts = metrics["sizes"]
+    alone = isinstance(config.backbone, SequentialSettings)
+    whose = "item table" if alone else "user and item tables"
+    left_out = "" if config.exclude == "none" else f" but the user's {config.exclude} items"
     return f"""---
 library_name: urecjpq
 tags: [recommendation, {config.backbone.name}, {tables.kind}]
@@ -183,7 +187,7 @@ tags: [recommendation, {config.backbone.name}, {tables.kind}]
 # {config.name}, seed {config.seed}
 
 {config.backbone.name} on `{config.catalogue.name}` (sha256 `{config.catalogue.digest[:12]}…`),
-user and item tables: {kind}. Full ranking, all items but the user's {config.exclude} items.
+{whose}: {kind}. Full ranking, all items{left_out}.
 
 | metric | valid | test |
 |---|---|---|
