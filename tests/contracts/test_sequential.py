@@ -444,6 +444,12 @@ def test_a_run_refuses_what_it_cannot_answer(catalogue, tmp_path):
     assert len(open_run.recommend_next(long, k=40)) == 40
 
 
+def test_a_missing_library_is_named(catalogue, monkeypatch):
+    monkeypatch.setattr("urecjpq.sequential.bert4rec.find_spec", lambda name: None)
+    with pytest.raises(InputError, match=r"transformers is needed for bert4rec; pip install"):
+        build("bert4rec", "full", catalogue)
+
+
 @pytest.mark.parametrize(
     ("name", "change", "message"),
     [

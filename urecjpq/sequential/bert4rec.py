@@ -11,6 +11,7 @@ weights are not dropped, the mask token has a row of its own, and no table of wo
 is made beside the item table.
 """
 
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 import torch
@@ -19,8 +20,8 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from urecjpq.data.catalogue import Catalogue
-from urecjpq.encoding.libraries import import_library
-from urecjpq.errors import require
+from urecjpq.encoding.libraries import mend_torchvision
+from urecjpq.errors import InputError, require
 from urecjpq.sequential.backbone import SOFTMAX, SequentialBackbone, SequentialSettings
 from urecjpq.sequential.histories import PADDING, HistorySampler, histories_before
 from urecjpq.sequential.losses import Loss
@@ -46,7 +47,8 @@ class BERT4Rec(SequentialBackbone):
             item masked.
 
     Raises:
-        InputError: ``d`` is no multiple of ``num_heads``, or ``max_length`` is below 2.
+        InputError: ``d`` is no multiple of ``num_heads``, ``max_length`` is below 2, or
+            transformers is not installed.
     """
 
     def __init__(
@@ -71,7 +73,9 @@ class BERT4Rec(SequentialBackbone):
         nn.init.normal_(self.positions.weight, std=dim**-0.5)
         self.norm = LayerNorm(dim)
         self.dropout = nn.Dropout(dropout)
-        import_library("transformers", "text", "BERT4Rec")
+        if find_spec("transformers") is None:
+            raise InputError('transformers is needed for bert4rec; pip install "urecjpq[text]".')
+        mend_torchvision()
         from transformers.models.bert import modeling_bert
 
         config = _bert_config(dim, num_blocks, num_heads, dropout)

@@ -20,4 +20,4 @@ def replace_norms(module: nn.Module) -> None:
     for parent in list(module.modules()):
         for name, child in list(parent.named_children()):
             if type(child) is nn.LayerNorm:
-                setattr(parent, name, LayerNorm(child.normalized_shape, eps=child.eps))
+                setattr(parent, name, LayerNorm(list(child.normalized_shape), eps=child.eps))
