@@ -22,7 +22,7 @@ BACKBONES = (
     FREEDOMConfig(num_layers=2, edge_dropout=0.8),
 )
 USED = {name: TABLES[name] for name in ("full", "full-factors", "jpq-kmeans")}
-TRAINING = TrainingConfig(learning_rate=1e-3, batch_size=8192, patience=20)
+TRAINING = TrainingConfig(batch_size=8192, patience=20)
 
 
 def main() -> None:

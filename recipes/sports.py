@@ -4,7 +4,8 @@
 
 FOLDER holds the files that datasets/amazon-sports.toml names: the partition and the neighbours of
 MMRec. Users and items are both quantised. Numbers to reach and time: not measured by this recipe.
-Finished runs are kept: the same command goes on where it was stopped.
+The learning rate is 1e-3, and 3e-4 of what starts from factors. Finished runs are kept: the same
+command goes on where it was stopped.
 """
 
 from urecjpq import load_catalogue, run_grid
@@ -17,7 +18,7 @@ BACKBONES = (
     LightGCNConfig(num_layers=2, l2=1e-3),
     FREEDOMConfig(num_layers=2, edge_dropout=0.8, modality_weights={"image": 0.1, "text": 0.9}),
 )
-TRAINING = TrainingConfig(learning_rate=1e-3, batch_size=2048, patience=20)
+TRAINING = TrainingConfig(batch_size=2048, patience=20)
 
 
 def main() -> None:
