@@ -40,7 +40,7 @@ def main(given: argparse.Namespace) -> None:
             for seed in given.seeds
         ]
         folders += run_grid(catalogue, configs, given.out, given.workers)
-    print(compare_runs(sorted(folders)).to_text())
+    print(compare_runs(folders).to_text())
 
 
 if __name__ == "__main__":
