@@ -83,7 +83,10 @@ def stored_keys(cache):
     (folder,) = (cache / "encoded").iterdir()
     from urecjpq.files import read_tensors
 
-    shards = [read_tensors(path)[0]["keys"].numpy().view("S32") for path in folder.iterdir()]
+    shards = [
+        read_tensors(path)[0]["keys"].numpy().view("S32")
+        for path in folder.glob("[0-9a-f]*.safetensors")
+    ]
     return np.concatenate(shards)
 
 
