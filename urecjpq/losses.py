@@ -3,8 +3,12 @@
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
 from urecjpq.sampling import Triples
+
+INFO_NCE_SCORES_AT_ONCE = 2**19
+"""Few enough that a block of them stays in a core's caches."""
 
 
 def rows_of(batch: Triples, users: Tensor, items: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -44,39 +48,49 @@ def info_nce(anchors: Tensor, others: Tensor, temperature: float) -> Tensor:
 
     Source: van den Oord et al., CPC, 2018 (arXiv:1807.03748).
     """
-    return _InfoNCE.apply(anchors / temperature, others)
+    own = torch.arange(len(anchors), device=anchors.device)
+    return cross_entropy(anchors / temperature, others, own, INFO_NCE_SCORES_AT_ONCE)
 
 
-class _InfoNCE(torch.autograd.Function):
-    """The gradient comes with the loss, a block of anchors at a time, while logits are at hand.
+def cross_entropy(queries: Tensor, rows: Tensor, positives: Tensor, scores_at_once: int) -> Tensor:
+    """Return the mean of ``log Σ_j exp(q · r_j) − q · r⁺``. Scalar.
 
-    torch's product and cross entropy write the square of logits four times, and keep it.
+    Gradients are taken in the same pass, a block of queries at a time, while its scores are at
+    hand: torch's product and cross entropy write the matrix of scores four times, and keep it.
+
+    Args:
+        queries: Shape ``(n, d)``.
+        rows: What is scored, shape ``(num_rows, d)``.
+        positives: Row of each query that is wanted, shape ``(n,)``.
+        scores_at_once: Scores that are held at a time, but one query's at least.
     """
+    return _CrossEntropy.apply(queries, rows, positives, scores_at_once)
 
-    BLOCK = 256
+
+class _CrossEntropy(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx, queries: Tensor, rows: Tensor, positives: Tensor, scores_at_once: int
+    ) -> Tensor:
+        total = queries.new_zeros(())
+        of_queries, of_rows = torch.empty_like(queries), torch.zeros_like(rows)
+        block = max(1, scores_at_once // len(rows))
+        for start in range(0, len(queries), block):
+            part, wanted = queries[start : start + block], positives[start : start + block, None]
+            scores = part @ rows.T
+            highest = scores.amax(dim=1, keepdim=True)
+            total -= (scores.gather(1, wanted) - highest).sum()
+            sums = scores.sub_(highest).exp_().sum(dim=1, keepdim=True)
+            total += sums.log().sum()
+            shares = scores.div_(sums)
+            shares.scatter_add_(1, wanted, -torch.ones_like(sums))
+            torch.mm(shares, rows, out=of_queries[start : start + block])
+            of_rows.addmm_(shares.T, part)
+        ctx.save_for_backward(of_queries.div_(len(queries)), of_rows.div_(len(queries)))
+        return total / len(queries)
 
     @staticmethod
-    def forward(ctx, anchors: Tensor, others: Tensor) -> Tensor:
-        of_anchors, of_others = torch.empty_like(anchors), torch.zeros_like(others)
-        losses = []
-        for start in range(0, len(anchors), _InfoNCE.BLOCK):
-            rows = anchors[start : start + _InfoNCE.BLOCK]
-            logits = rows @ others.T
-            own = logits.diagonal(start)
-            highest = logits.amax(dim=1, keepdim=True)
-            own_above = own - highest.squeeze(1)
-            shares = logits.sub_(highest).exp_()
-            sums = shares.sum(dim=1, keepdim=True)
-            losses.append(sums.log().squeeze(1) - own_above)
-            shares.div_(sums)
-            own -= 1
-            of_anchors[start : start + len(rows)] = shares @ others
-            of_others.addmm_(shares.T, rows)
-        ctx.save_for_backward(of_anchors, of_others)
-        return torch.cat(losses).mean()
-
-    @staticmethod
-    def backward(ctx, *grads: Tensor):
-        of_anchors, of_others = ctx.saved_tensors
-        scale = grads[0] / len(of_anchors)
-        return of_anchors * scale, of_others * scale
+    @once_differentiable
+    def backward(ctx, *grads: Tensor):  # pyright: ignore[reportIncompatibleMethodOverride]
+        of_queries, of_rows = ctx.saved_tensors
+        return grads[0] * of_queries, grads[0] * of_rows, None, None

@@ -12,10 +12,10 @@ import torch
 import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 from torch.utils.checkpoint import checkpoint
 
 from urecjpq.errors import require
+from urecjpq.losses import cross_entropy
 from urecjpq.sequential.scores import ROWS_AT_ONCE, candidate_scores, num_items
 from urecjpq.settings import Settings
 from urecjpq.tables import JPQEmbedding, Table
@@ -114,7 +114,8 @@ class Softmax(Loss):
         if isinstance(table, JPQEmbedding) and num_items(table) > ROWS_AT_ONCE:
             scores = candidate_scores(table, queries, positives.unsqueeze(1)).squeeze(1)
             return (_log_partition(table, queries) - scores).mean()
-        return _SoftmaxOfRows.apply(queries, table.weight[: num_items(table)], positives)
+        rows = table.weight[: num_items(table)]
+        return cross_entropy(queries, rows, positives, SCORES_AT_ONCE)
 
 
 class SampledSoftmax(Loss):
@@ -224,35 +225,6 @@ def _exchange_gains(positive: Tensor, negatives: Tensor) -> Tensor:
     own_rank = 1 + above.sum(dim=1, keepdim=True)
     discounts = [1 / (1 + rank.to(positive.dtype)).log2() for rank in (own_rank, ranks)]
     return (discounts[0] - discounts[1]).abs()
-
-
-class _SoftmaxOfRows(torch.autograd.Function):
-    """Mean cross-entropy; both gradients are made in the forward pass, a block at a time."""
-
-    @staticmethod
-    def forward(ctx, queries: Tensor, rows: Tensor, positives: Tensor) -> Tensor:
-        total = queries.new_zeros(())
-        grad_queries, grad_rows = torch.empty_like(queries), torch.zeros_like(rows)
-        block = max(1, SCORES_AT_ONCE // len(rows))
-        for start in range(0, len(queries), block):
-            part, wanted = queries[start : start + block], positives[start : start + block, None]
-            scores = part @ rows.T
-            highest = scores.amax(dim=1, keepdim=True)
-            total -= (scores.gather(1, wanted) - highest).sum()
-            sums = scores.sub_(highest).exp_().sum(dim=1, keepdim=True)
-            total += sums.log().sum()
-            grad = scores.div_(sums)
-            grad.scatter_add_(1, wanted, -torch.ones_like(sums))
-            torch.mm(grad, rows, out=grad_queries[start : start + block])
-            grad_rows.addmm_(grad.T, part)
-        ctx.save_for_backward(grad_queries.div_(len(queries)), grad_rows.div_(len(queries)))
-        return total / len(queries)
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx, *grads: Tensor):  # pyright: ignore[reportIncompatibleMethodOverride]
-        grad_queries, grad_rows = ctx.saved_tensors
-        return grads[0] * grad_queries, grads[0] * grad_rows, None
 
 
 def _log_partition(table: JPQEmbedding, queries: Tensor) -> Tensor:
