@@ -181,7 +181,9 @@ def test_another_catalogue_than_the_configuration_names_is_refused(catalogue, tm
     assert not (tmp_path / "run").exists()
 
 
-@pytest.mark.parametrize("moment", ["save_run", "write_ids", "_write_results", "write_manifest"])
+@pytest.mark.parametrize(
+    "moment", ["save_run", "write_ids", "_write_results", "write_run_manifest"]
+)
 def test_a_run_that_failed_while_saving_is_finished_by_resuming(
     catalogue, tmp_path, monkeypatch, moment
 ):

@@ -16,7 +16,7 @@ from urecjpq.experiment import describe
 from urecjpq.files import read_json, sha256_of, write_json
 from urecjpq.graphs import LightGCNConfig
 from urecjpq.grid import run_grid
-from urecjpq.manifest import write_manifest
+from urecjpq.manifest import write_run_manifest
 from urecjpq.testing import tiny_catalogue
 
 
@@ -130,7 +130,7 @@ def test_runs_of_other_code_are_run_again_where_asked(tmp_path):
     code = read_json(results)["environment"]["code"]
     assert code == code_digest()
     write_json(results, read_json(results) | {"environment": {"code": "other"}})
-    write_manifest(folders[0])
+    write_run_manifest(folders[0])
     before = [(folder / "manifest.json").stat().st_mtime_ns for folder in folders]
     run_grid(catalogue, configs(catalogue), tmp_path, workers=1)
     assert read_json(results)["environment"]["code"] == "other"

@@ -135,14 +135,11 @@ def test_an_edited_card_is_kept_and_a_cut_save_can_be_repeated(tmp_path):
 
 def test_a_save_that_is_cut_between_two_tables_does_not_load(tmp_path, monkeypatch):
     jpq().save_pretrained(tmp_path)
-    real = urecjpq.table_folder.write_json
 
-    def cut(path, value):
-        if path.name == "manifest.json":
-            raise OSError("no space left on device")
-        real(path, value)
+    def cut(folder, names):
+        raise OSError("no space left on device")
 
-    monkeypatch.setattr(urecjpq.table_folder, "write_json", cut)
+    monkeypatch.setattr(urecjpq.table_folder, "write_manifest", cut)
     with pytest.raises(OSError, match="no space"):
         jpq(codebook_size=300).save_pretrained(tmp_path)
     with pytest.raises(InputError, match="must have"):

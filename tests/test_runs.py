@@ -15,7 +15,7 @@ from urecjpq.build import build_backbone, empty_table
 from urecjpq.errors import InputError
 from urecjpq.evaluation import evaluate, rank_items
 from urecjpq.files import read_tensors, sha256_of
-from urecjpq.manifest import is_finished, verify_run, write_manifest
+from urecjpq.manifest import is_finished, verify_run, write_run_manifest
 from urecjpq.testing import tiny_catalogue
 
 FILES = (
@@ -157,7 +157,7 @@ def test_lost_vectors_are_refused(trained, tmp_path):
     (folder / "vectors.safetensors").unlink()
     with pytest.raises(InputError, match="vectors.safetensors must be there; got no such file"):
         load_run(folder)
-    write_manifest(folder)
+    write_run_manifest(folder)
     with pytest.raises(InputError, match="vectors.safetensors must be a file; got nothing there"):
         load_run(folder)
 
@@ -333,7 +333,7 @@ def test_a_manifest_names_no_file_outside_the_folder(run_folder):
 def test_a_configuration_of_another_kind_is_refused(field, value, run_folder):
     path = run_folder / "config.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {field: value}))
-    write_manifest(run_folder)
+    write_run_manifest(run_folder)
     with pytest.raises(InputError, match=f"config.json: {field}: .*; got {value!r}"):
         load_run(run_folder)
 

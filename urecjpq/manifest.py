@@ -1,5 +1,6 @@
-"""Size and sha256 of every file of a run folder, written last: without it a run is unfinished."""
+"""Size and sha256 of every file of a folder, written last: without it a run is unfinished."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from urecjpq.config import SCHEMA
@@ -29,9 +30,13 @@ def is_finished(folder: Path) -> bool:
     return (folder / MANIFEST).is_file()
 
 
-def write_manifest(folder: Path) -> None:
+def write_run_manifest(folder: Path) -> None:
     """Write size and sha256 of every file of the run."""
-    names = [*FILES, VECTORS] if (folder / VECTORS).exists() else FILES
+    write_manifest(folder, [*FILES, VECTORS] if (folder / VECTORS).exists() else FILES)
+
+
+def write_manifest(folder: Path, names: Iterable[str]) -> None:
+    """Write size and sha256 of the named files of a folder."""
     files = {
         name: {"bytes": (folder / name).stat().st_size, "sha256": sha256_of(folder / name)}
         for name in sorted(names)
@@ -53,11 +58,23 @@ def verify_run(folder: Path) -> None:
         f"no {MANIFEST}",
         "Finish it with `urecjpq train … --resume`.",
     )
-    for name, expected in _read_manifest(folder / MANIFEST).items():
-        verify_file(folder / name, expected["bytes"], expected["sha256"], REMEDY)
+    verify_manifest(folder, set(FILES), {VECTORS}, REMEDY)
 
 
-def _read_manifest(path: Path) -> dict[str, dict]:
+def verify_manifest(folder: Path, needed: set[str], optional: set[str], remedy: str) -> set[str]:
+    """Hold every file of a folder to its manifest, and return their names.
+
+    Args:
+        folder: It has a manifest.
+        needed: Files that the manifest must list.
+        optional: Files that it may list too.
+        remedy: What to do about files that differ.
+
+    Raises:
+        InputError: The manifest is no manifest, lists other files, or a file is missing, cut or
+            changed.
+    """
+    path = folder / MANIFEST
     manifest = read_json(path)
     try:
         schema, files = manifest["schema"], manifest["files"]
@@ -65,10 +82,10 @@ def _read_manifest(path: Path) -> dict[str, dict]:
     except (AttributeError, KeyError, TypeError):
         raise InputError(f"{path} must list files, bytes and sha256; got other keys.") from None
     require(schema == SCHEMA, f"{path} must have the schema {SCHEMA}", repr(schema))
-    names = ", ".join(sorted(kinds))
-    require(
-        set(kinds) - {VECTORS} == set(FILES), f"{path} must list {', '.join(sorted(FILES))}", names
-    )
+    listed, names = ", ".join(sorted(needed)), set(kinds)
+    require(needed <= names <= needed | optional, f"{path} must list {listed}", sorted(names))
     typed = set(kinds.values()) == {(int, str)}
     require(typed, f"{path} must give bytes as a number and sha256 as text", "other types")
-    return files
+    for name, file in files.items():
+        verify_file(folder / name, file["bytes"], file["sha256"], remedy)
+    return names

@@ -15,7 +15,7 @@ from urecjpq.environment import environment
 from urecjpq.evaluation import Evaluation, evaluate
 from urecjpq.files import read_tensors, write_json, write_tensors, write_text, written_whole
 from urecjpq.graphs.frozen import FrozenFeatures
-from urecjpq.manifest import CHECKPOINT_FILES, VECTORS, write_manifest
+from urecjpq.manifest import CHECKPOINT_FILES, VECTORS, write_run_manifest
 from urecjpq.recommender import Recommender
 from urecjpq.runs import ITEM_CENTROIDS, USER_CENTROIDS, graph_tensors
 from urecjpq.sequential.backbone import SequentialSettings
@@ -53,7 +53,7 @@ def save_run(
     if config.stores_vectors:
         write_tensors(folder / VECTORS, {"users": users, "items": items})
     _write_results(folder, config, backbone, progress, results)
-    write_manifest(folder)
+    write_run_manifest(folder)
 
 
 def valid_exclude(exclude: str) -> str:

@@ -21,22 +21,15 @@ from urecjpq.errors import InputError, require
 from urecjpq.files import (
     read_json,
     read_tensors,
-    sha256_of,
-    verify_file,
     write_json,
     write_tensors,
     write_text,
 )
+from urecjpq.manifest import MANIFEST, verify_manifest, write_manifest
 from urecjpq.settings import Settings
 from urecjpq.tables import JPQEmbedding, QuotientRemainderEmbedding
 
-CONFIG, VALUES, IDS, MANIFEST, CARD = (
-    "config.json",
-    "model.safetensors",
-    "ids.json",
-    "manifest.json",
-    "README.md",
-)
+CONFIG, VALUES, IDS, CARD = "config.json", "model.safetensors", "ids.json", "README.md"
 READ = (CONFIG, VALUES, IDS, MANIFEST)
 """The only names that loading opens."""
 NO_PICKLES = "Only what save_pretrained wrote is loaded, never pickles."
@@ -95,11 +88,7 @@ def save_table(table: JPQEmbedding, folder: Path) -> None:
         (folder / IDS).unlink(missing_ok=True)
     if not (folder / CARD).exists():
         write_text(folder / CARD, _card(config, folder))
-    files = {
-        name: {"bytes": (folder / name).stat().st_size, "sha256": sha256_of(folder / name)}
-        for name in names
-    }
-    write_json(folder / MANIFEST, {"schema": SCHEMA, "files": files})
+    write_manifest(folder, names)
 
 
 def _require_free(folder: Path) -> None:
@@ -198,24 +187,9 @@ def _require_finite(name: str, values: Tensor) -> None:
 def _verify(folder: Path) -> set[str]:
     """Hold every file to the manifest, and return their names."""
     require(folder.is_dir(), f"{folder} must be a folder", "no such folder")
-    path = folder / MANIFEST
-    require(path.is_file(), f"{folder} must hold a table", f"no {MANIFEST}", NO_PICKLES)
-    manifest = read_json(path)
-    try:
-        files = {name: (file["bytes"], file["sha256"]) for name, file in manifest["files"].items()}
-        typed = {(type(size), type(sha256)) for size, sha256 in files.values()} == {(int, str)}
-    except (AttributeError, KeyError, TypeError):
-        raise InputError(
-            f"{path} must list files, bytes and sha256; got others. {REMEDY}"
-        ) from None
-    known = {CONFIG, VALUES} <= set(files) <= {CONFIG, VALUES, IDS}
-    schema = set(manifest) == {"schema", "files"} and manifest["schema"] == SCHEMA
-    rule = f"{path} must be of schema {SCHEMA} and list {CONFIG}, {VALUES} and at most {IDS}"
-    fits = typed and known and schema
-    require(fits, rule, f"{manifest.get('schema')!r} and {sorted(files)}", REMEDY)
-    for name, (size, sha256) in files.items():
-        verify_file(folder / name, size, sha256, REMEDY)
-    return set(files)
+    has_manifest = (folder / MANIFEST).is_file()
+    require(has_manifest, f"{folder} must hold a table", f"no {MANIFEST}", NO_PICKLES)
+    return verify_manifest(folder, {CONFIG, VALUES}, {IDS}, REMEDY)
 
 
 def _card(config: TableFolderConfig, folder: Path) -> str:
