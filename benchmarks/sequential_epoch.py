@@ -40,9 +40,9 @@ def main(card: str, backbone: str, kinds: list[str], batch_size: int, steps: int
     """Print one line per kind of table."""
     torch.set_num_threads(1)
     catalogue = partition_leave_one_out(load_catalogue(card), VALIDATION_USERS)
-    config, train = SEQUENTIAL_BACKBONES[backbone](), catalogue.matrix("train")
+    config = SEQUENTIAL_BACKBONES[backbone]()
     models = {
-        kind: build_sequential(config, build_item_table(TABLES[kind], train, 0), 0)
+        kind: build_sequential(config, build_item_table(TABLES[kind], catalogue, 0), 0)
         for kind in kinds
     }
     optimizers = {

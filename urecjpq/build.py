@@ -9,12 +9,14 @@ from scipy.sparse import csr_matrix
 from torch import nn
 
 from urecjpq import assignment
+from urecjpq.assignment import nearby_pairs
 from urecjpq.config import RunConfig, TableConfig
 from urecjpq.data.catalogue import Catalogue, Features, Neighbours
 from urecjpq.errors import require
 from urecjpq.graphs.backbone import Backbone, BackboneSettings, preference_names
 from urecjpq.recommender import Recommender
 from urecjpq.sequential.backbone import SequentialBackbone, SequentialSettings
+from urecjpq.sequential.histories import histories_before
 from urecjpq.tables import JPQEmbedding, QuotientRemainderEmbedding, Table, sibling
 
 SIDES = ("users", "items")
@@ -28,22 +30,32 @@ def build_model(config: RunConfig, catalogue: Catalogue) -> Recommender:
     """
     interactions, seed = catalogue.matrix("train"), config.seed
     if isinstance(config.backbone, SequentialSettings):
-        table = build_item_table(config.tables, interactions, seed)
+        table = build_item_table(config.tables, catalogue, seed)
         return build_sequential(config.backbone, table, seed)
+    rule = "tables.window must be 0 for a model with a user table"
+    require(config.tables.window == 0, rule, config.tables.window)
     tables = build_tables(config.tables, interactions, seed)
     given = (catalogue.neighbours, catalogue.features, seed)
     return build_backbone(config.backbone, tables, interactions, *given)
 
 
-def build_item_table(config: TableConfig, interactions: csr_matrix, seed: int) -> Table:
+def build_item_table(config: TableConfig, catalogue: Catalogue, seed: int) -> Table:
     """Return an item table alone, for models without users; see `build_tables`."""
     rule = "tables.centroids must be separate for a model without a user table"
     require(config.centroids == "separate", rule, config.centroids)
     config = config.of("items")
-    (start,) = _starts(config, interactions, seed, ("items",))
+    (start,) = _starts(config, _item_pairs(catalogue, config.window), seed, ("items",))
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return _table(config, interactions.shape[1], start)
+        return _table(config, catalogue.num_items, start)
+
+
+def _item_pairs(catalogue: Catalogue, window: int) -> csr_matrix:
+    """Return the matrix whose columns are coded, of training interactions alone."""
+    if not window:
+        return catalogue.matrix("train")
+    histories = histories_before(catalogue, "valid")
+    return nearby_pairs(histories.starts, histories.items, catalogue.num_items, window)
 
 
 def build_sequential(

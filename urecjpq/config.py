@@ -32,9 +32,12 @@ class TableConfig(Settings):
         sides: Whose table ``jpq`` quantises; the other one is full, with the same start.
         centroids: Whether users and items have centroids of their own, or one set for both.
         bits: Of a number in ``rounded`` tables.
+        window: Of sequential models: factors are those of items at most so many places apart in a
+            history, see `urecjpq.assignment.nearby_pairs`; 0 for those of user–item pairs.
+            `urecjpq.describe` takes the model's own where none is given.
     """
 
-    ADDED: ClassVar[frozenset[str]] = frozenset({"sides", "centroids", "bits"})
+    ADDED: ClassVar[frozenset[str]] = frozenset({"sides", "centroids", "bits", "window"})
 
     kind: Literal["full", "quotient_remainder", "jpq", "rounded", "pruned"] = "full"
     strategy: Literal["random", "svd", "bpr", "kmeans"] | None = None
@@ -49,6 +52,7 @@ class TableConfig(Settings):
     sides: Literal["both", "users", "items"] = "both"
     centroids: Literal["separate", "shared"] = "separate"
     bits: Literal[4, 8] | None = None
+    window: int = Field(default=0, ge=0)
 
     @model_validator(mode="after")
     def _consistent(self) -> "TableConfig":
@@ -68,6 +72,8 @@ class TableConfig(Settings):
             raise ValueError("sides and centroids must be left alone unless kind is jpq")
         if self.sides != "both" and self.centroids == "shared":
             raise ValueError("centroids must be separate unless sides is both")
+        if self.window and not self.uses_factors:
+            raise ValueError("window must be 0 unless start is factors or strategy is kmeans")
         return self
 
     def of(self, side: str) -> "TableConfig":
@@ -84,7 +90,7 @@ class TableConfig(Settings):
 
     @property
     def uses_factors(self) -> bool:
-        """Whether the factors of the normalised user–item matrix are needed."""
+        """Whether factors of user–item pairs, or of nearby items, are needed."""
         return self.start == "factors" or self.strategy == "kmeans"
 
 

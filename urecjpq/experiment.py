@@ -38,6 +38,10 @@ def _with_defaults(config: RunConfig) -> RunConfig:
         defaults["learning_rate"] = model.FACTORS_RATE
     unsaid = {k: v for k, v in defaults.items() if k not in training.model_fields_set}
     changes: dict[str, object] = {"training": training.model_copy(update=unsaid)}
+    if config.tables.uses_factors:
+        said = config.tables.model_fields_set
+        unsaid = {k: v for k, v in model.FACTORS.items() if k not in said}
+        changes["tables"] = config.tables.model_copy(update=unsaid)
     if "exclude" not in config.model_fields_set:
         changes["exclude"] = model.EXCLUDE
     return config.model_copy(update=changes)

@@ -1,6 +1,6 @@
 """What training, saving and the command line ask of every model, graph or sequence."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar, Literal, Protocol
 
 import numpy as np
@@ -43,6 +43,8 @@ class Recommender(nn.Module):
     """Size of a batch, unless a run says otherwise."""
     FACTORS_RATE: ClassVar[float] = 1e-3
     """Learning rate of tables that start from factors, unless a run says otherwise."""
+    FACTORS: ClassVar[Mapping[str, float]] = {}
+    """Settings of tables that are made of factors, unless a run says otherwise."""
 
     def start_epoch(self, rng: np.random.Generator) -> None:
         """Prepare an epoch, with all randomness from ``rng``; most models have nothing to do."""

@@ -66,7 +66,7 @@ def catalogue():
 
 
 def build(backbone, table, catalogue, seed=0):
-    made = build_item_table(TABLES[table], catalogue.matrix("train"), seed)
+    made = build_item_table(TABLES[table], catalogue, seed)
     return build_sequential(CASES[backbone], made, seed)
 
 
@@ -106,7 +106,7 @@ def test_the_loss_falls_and_gradients_reach_the_tables(backbone, table, catalogu
 @pytest.mark.parametrize("loss", LOSSES, ids=lambda loss: loss.name)
 @every_backbone
 def test_every_loss_trains_every_model(backbone, loss, catalogue):
-    table = build_item_table(KINDS["jpq"], catalogue.matrix("train"), 0)
+    table = build_item_table(KINDS["jpq"], catalogue, 0)
     model = build_sequential(CASES[backbone].model_copy(update={"loss": loss}), table, 0)
     value = model.loss(next(model.batches(catalogue, 1000, 0).epoch(1)))
     value.backward()
@@ -404,17 +404,16 @@ def test_bad_shapes_and_types_are_refused(catalogue):
 def test_few_users_do_not_limit_item_codes():
     few = ring(num_users=6, num_items=20)
     config = TableConfig(kind="jpq", strategy="random", **SIZES | {"codebook_size": 16})
-    table = build_item_table(config, few.matrix("train"), 0)
+    table = build_item_table(config, few, 0)
     assert table.codes.max() == 15
 
 
 def test_sides_and_shared_centroids(catalogue):
-    train = catalogue.matrix("train")
     of_users = KINDS["jpq"].model_copy(update={"sides": "users"})
-    assert not isinstance(build_item_table(of_users, train, 0), JPQEmbedding)
+    assert not isinstance(build_item_table(of_users, catalogue, 0), JPQEmbedding)
     shared = KINDS["jpq"].model_copy(update={"centroids": "shared"})
     with pytest.raises(InputError, match="tables.centroids must be separate .*; got shared"):
-        build_item_table(shared, train, 0)
+        build_item_table(shared, catalogue, 0)
 
 
 def test_recommend_takes_a_user_or_a_history(tmp_path):
@@ -460,6 +459,6 @@ def test_a_missing_library_is_named(catalogue, monkeypatch):
     ],
 )
 def test_bad_arguments_are_refused(name, change, message, catalogue):
-    table = build_item_table(KINDS["full"], catalogue.matrix("train"), 0)
+    table = build_item_table(KINDS["full"], catalogue, 0)
     with pytest.raises(InputError, match=message):
         SEQUENTIAL_BACKBONES[name].MODEL(table, **change)

@@ -14,6 +14,7 @@ from urecjpq.assignment.quotient_remainder import (
 )
 from urecjpq.assignment.random import assign_by_random as assign_by_random
 from urecjpq.assignment.svd import assign_by_svd as assign_by_svd
+from urecjpq.assignment.windows import nearby_pairs as nearby_pairs
 
 STRATEGIES = {
     "random": assign_by_random,

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from types import MappingProxyType
 from typing import ClassVar
 
 import numpy as np
@@ -44,6 +45,10 @@ class SequentialBackbone(Recommender):
     STOP_METRIC = "ndcg@10"
     EXCLUDE = "train+valid"
     BATCH_SIZE = 128
+    # On ML-1M, validation NDCG@10 of SASRec with 32 sub-ids after three epochs: 0.136; at a
+    # start_norm of 0.1 0.124. After five epochs with 8 sub-ids at 0.1: 0.132 with windows of 5 and
+    # 0.120 with user-item pairs.
+    FACTORS = MappingProxyType({"window": 5, "start_norm": 0.5})
 
     def __init__(
         self, item_table: Table, *, max_length: int = 200, tied: bool = True, loss: Loss
