@@ -9,7 +9,7 @@ from pathlib import Path
 from statistics import median
 
 from urecjpq.config import parse_config
-from urecjpq.files import read_json
+from urecjpq.files import read_json, read_json_lines
 from urecjpq.manifest import is_finished, verify_run
 
 
@@ -17,7 +17,7 @@ def line_of(run: Path) -> dict:
     """Return name, seed, settings, metrics, sizes, epochs and the median seconds of an epoch."""
     verify_run(run)
     config = parse_config((run / "config.json").read_text(), str(run / "config.json"))
-    history = [json.loads(line) for line in (run / "history.jsonl").read_text().splitlines()]
+    history = read_json_lines(run / "history.jsonl")
     settings = {
         "name": config.name,
         "seed": config.seed,

@@ -8,10 +8,10 @@ with JPQ kmeans, FREEDOM 0.098 and 0.086. An epoch of LightGCN takes 1.1 to 1.4 
 Finished runs are kept: the same command goes on where it was stopped.
 """
 
-from urecjpq import load_catalogue, run_grid
+from urecjpq import load_catalogue
 from urecjpq.config import TABLES, TrainingConfig
 from urecjpq.graphs import FREEDOMConfig, LightGCNConfig
-from urecjpq.recipe import conclude, every_table, read_options
+from urecjpq.recipe import compare_tables, read_options
 
 CARD = "amazon-baby"
 SEEDS = (0, 1, 2)
@@ -26,9 +26,7 @@ def main() -> None:
     """Train what is not there yet, print the table and write the report."""
     given = read_options("Amazon Baby, full and quantised", CARD, "runs/baby", seeds=SEEDS)
     catalogue = load_catalogue(given.card, given.data)
-    configs = every_table(catalogue, BACKBONES, TABLES, TRAINING, given)
-    folders = run_grid(catalogue, configs, given.out, given.workers)
-    conclude(folders, given.out, "baby")
+    compare_tables(catalogue, BACKBONES, TABLES, TRAINING, given, "baby")
 
 
 if __name__ == "__main__":

@@ -9,10 +9,10 @@ reach and time: not measured, since the publisher's files were not at hand. Fini
 the same command goes on where it was stopped.
 """
 
-from urecjpq import prepare, run_grid
+from urecjpq import prepare
 from urecjpq.config import TABLES, TrainingConfig
 from urecjpq.data import partition_leave_one_out
-from urecjpq.recipe import conclude, every_table, read_options
+from urecjpq.recipe import compare_tables, read_options
 from urecjpq.sequential import GSASRecConfig, SASRecConfig
 from urecjpq.sequential.losses import BCE
 
@@ -28,12 +28,7 @@ def main() -> None:
     given = read_options("Booking.com trips, full and quantised", CARD, "runs/booking", raw=True)
     prepared = prepare(given.card, given.data or given.out / "catalogue", given.raw)
     catalogue = partition_leave_one_out(prepared, VALIDATION_USERS)
-    configs = [
-        config.model_copy(update={"exclude": "none"})
-        for config in every_table(catalogue, BACKBONES, USED, TRAINING, given)
-    ]
-    folders = run_grid(catalogue, configs, given.out, given.workers)
-    conclude(folders, given.out, "booking")
+    compare_tables(catalogue, BACKBONES, USED, TRAINING, given, "booking", exclude="none")
 
 
 if __name__ == "__main__":

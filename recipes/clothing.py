@@ -9,10 +9,9 @@ since the publisher's files were not at hand. Finished runs are kept: the same c
 where it was stopped.
 """
 
-from urecjpq import run_grid
-from urecjpq.config import TABLES, TrainingConfig
+from urecjpq.config import TrainingConfig
 from urecjpq.graphs import FREEDOMConfig, LightGCNConfig
-from urecjpq.recipe import catalogue_of, conclude, every_table, read_options
+from urecjpq.recipe import MAIN_TABLES, catalogue_of, compare_tables, read_options
 
 CARD = "amazon-2014-clothing"
 ENCODERS = ("tfidf",)
@@ -20,7 +19,6 @@ BACKBONES = (
     LightGCNConfig(num_layers=2, l2=1e-3),
     FREEDOMConfig(num_layers=2, edge_dropout=0.8),
 )
-USED = {name: TABLES[name] for name in ("full", "full-factors", "jpq-kmeans")}
 TRAINING = TrainingConfig(batch_size=2048, patience=20)
 
 
@@ -30,9 +28,7 @@ def main() -> None:
         "Amazon Clothing, Shoes and Jewelry, full and quantised", CARD, "runs/clothing", raw=True
     )
     catalogue = catalogue_of(given, ENCODERS)
-    configs = every_table(catalogue, BACKBONES, USED, TRAINING, given)
-    folders = run_grid(catalogue, configs, given.out, given.workers)
-    conclude(folders, given.out, "clothing")
+    compare_tables(catalogue, BACKBONES, MAIN_TABLES, TRAINING, given, "clothing")
 
 
 if __name__ == "__main__":

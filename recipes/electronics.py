@@ -8,10 +8,9 @@ to reach and time: not measured, since the publisher's files were not at hand. F
 kept: the same command goes on where it was stopped.
 """
 
-from urecjpq import run_grid
-from urecjpq.config import TABLES, TrainingConfig
+from urecjpq.config import TrainingConfig
 from urecjpq.graphs import FREEDOMConfig, LightGCNConfig
-from urecjpq.recipe import catalogue_of, conclude, every_table, read_options
+from urecjpq.recipe import MAIN_TABLES, catalogue_of, compare_tables, read_options
 
 CARD = "amazon-2014-electronics"
 ENCODERS = ("tfidf",)
@@ -19,7 +18,6 @@ BACKBONES = (
     LightGCNConfig(num_layers=2, l2=1e-3),
     FREEDOMConfig(num_layers=2, edge_dropout=0.8),
 )
-USED = {name: TABLES[name] for name in ("full", "full-factors", "jpq-kmeans")}
 TRAINING = TrainingConfig(batch_size=8192, patience=20)
 
 
@@ -29,9 +27,7 @@ def main() -> None:
         "Amazon Electronics, full and quantised", CARD, "runs/electronics", raw=True
     )
     catalogue = catalogue_of(given, ENCODERS)
-    configs = every_table(catalogue, BACKBONES, USED, TRAINING, given)
-    folders = run_grid(catalogue, configs, given.out, given.workers)
-    conclude(folders, given.out, "electronics")
+    compare_tables(catalogue, BACKBONES, MAIN_TABLES, TRAINING, given, "electronics")
 
 
 if __name__ == "__main__":

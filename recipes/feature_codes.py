@@ -9,12 +9,12 @@ quantised. Finished runs are kept: the same command goes on where it was stopped
 """
 
 import argparse
-from pathlib import Path
 
 from urecjpq import compare_runs, describe, load_catalogue, run_grid
 from urecjpq.config import TABLES, TrainingConfig
 from urecjpq.feature_codes import with_quantised_features
 from urecjpq.graphs.neighbours import with_neighbours
+from urecjpq.recipe import options
 
 BACKBONES = ("vbpr", "freedom", "slmrec")
 CODE_LENGTHS = (32, 16, 8)
@@ -44,13 +44,7 @@ def main(given: argparse.Namespace) -> None:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description="Features in full and as codes")
-    parser.add_argument("--card", default="tiktok", help="data set; %(default)s")
-    parser.add_argument("--data", type=Path, help="folder with the files that the card names")
-    parser.add_argument("--out", type=Path, default=Path("runs/feature-codes"), help="for the runs")
+    parser = options("Features in full and as codes", "tiktok", "runs/feature-codes", workers=2)
     parser.add_argument("--backbones", nargs="+", default=list(BACKBONES), help="%(default)s")
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0], help="%(default)s")
     parser.add_argument("--code-lengths", type=int, nargs="+", default=CODE_LENGTHS)
-    parser.add_argument("--workers", type=int, default=2, help="runs side by side")
-    parser.add_argument("--epochs", type=int, default=1000, help="at most; %(default)s")
     main(parser.parse_args())

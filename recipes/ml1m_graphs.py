@@ -9,12 +9,12 @@ takes up to half a minute.
 """
 
 import argparse
-from pathlib import Path
 
 from urecjpq import compare_runs, describe, load_catalogue, run_grid
 from urecjpq.config import TABLES, TrainingConfig
 from urecjpq.encoding import encode_catalogue
 from urecjpq.graphs.neighbours import with_neighbours
+from urecjpq.recipe import options
 
 BACKBONES = ("vbpr", "lightgcn", "freedom")
 # As the trials on TikTok chose: what starts from factors takes a lower rate.
@@ -31,13 +31,14 @@ def main(given: argparse.Namespace) -> None:
         describe(
             catalogue,
             name=f"{backbone}-{table}",
-            seed=0,
+            seed=seed,
             backbone={"name": backbone},
             tables=TABLES[table],
             training=TRAINING.model_copy(
                 update={"learning_rate": rate, "max_epochs": given.epochs}
             ),
         )
+        for seed in given.seeds
         for backbone in BACKBONES
         for table, rate in RATES.items()
     ]
@@ -45,11 +46,6 @@ def main(given: argparse.Namespace) -> None:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description="Graph models on ML-1M, full and quantised")
-    parser.add_argument("--card", default="ml-1m", help="data set")
-    parser.add_argument("--data", type=Path, help="folder with the files that the card names")
+    parser = options("Graph models on ML-1M, full and quantised", "ml-1m", "runs/ml-1m-graphs")
     parser.add_argument("--encoder", default="minilm", help="of titles; NAME=FOLDER has weights")
-    parser.add_argument("--out", type=Path, default=Path("runs/ml-1m-graphs"), help="for the runs")
-    parser.add_argument("--workers", type=int, default=1, help="runs side by side")
-    parser.add_argument("--epochs", type=int, default=1000, help="at most; %(default)s")
     main(parser.parse_args())

@@ -10,10 +10,9 @@ kept: the same command goes on where it was stopped.
 MovieLens 1M has recipes of its own: ml1m.py and ml1m_graphs.py.
 """
 
-from urecjpq import run_grid
-from urecjpq.config import TABLES, TrainingConfig
+from urecjpq.config import TrainingConfig
 from urecjpq.graphs import FREEDOMConfig, LightGCNConfig
-from urecjpq.recipe import catalogue_of, conclude, every_table, read_options
+from urecjpq.recipe import MAIN_TABLES, catalogue_of, compare_tables, read_options
 
 CARD = "amazon-2014-movies"
 ENCODERS = ("tfidf",)
@@ -21,7 +20,6 @@ BACKBONES = (
     LightGCNConfig(num_layers=2, l2=1e-3),
     FREEDOMConfig(num_layers=2, edge_dropout=0.8),
 )
-USED = {name: TABLES[name] for name in ("full", "full-factors", "jpq-kmeans")}
 TRAINING = TrainingConfig(batch_size=8192, patience=20)
 
 
@@ -29,9 +27,7 @@ def main() -> None:
     """Train what is not there yet, print the table and write the report."""
     given = read_options("Amazon Movies and TV, full and quantised", CARD, "runs/movies", raw=True)
     catalogue = catalogue_of(given, ENCODERS)
-    configs = every_table(catalogue, BACKBONES, USED, TRAINING, given)
-    folders = run_grid(catalogue, configs, given.out, given.workers)
-    conclude(folders, given.out, "movies")
+    compare_tables(catalogue, BACKBONES, MAIN_TABLES, TRAINING, given, "movies")
 
 
 if __name__ == "__main__":

@@ -8,10 +8,10 @@ The learning rate is 1e-3, and 3e-4 of what starts from factors. Finished runs a
 command goes on where it was stopped.
 """
 
-from urecjpq import load_catalogue, run_grid
+from urecjpq import load_catalogue
 from urecjpq.config import TABLES, TrainingConfig
 from urecjpq.graphs import FREEDOMConfig, LightGCNConfig
-from urecjpq.recipe import conclude, every_table, read_options
+from urecjpq.recipe import compare_tables, read_options
 
 CARD = "amazon-sports"
 BACKBONES = (
@@ -25,9 +25,7 @@ def main() -> None:
     """Train what is not there yet, print the table and write the report."""
     given = read_options("Amazon Sports, full and quantised", CARD, "runs/sports")
     catalogue = load_catalogue(given.card, given.data)
-    configs = every_table(catalogue, BACKBONES, TABLES, TRAINING, given)
-    folders = run_grid(catalogue, configs, given.out, given.workers)
-    conclude(folders, given.out, "sports")
+    compare_tables(catalogue, BACKBONES, TABLES, TRAINING, given, "sports")
 
 
 if __name__ == "__main__":

@@ -10,18 +10,16 @@ stopped, and --backbones, --tables, --dims, --rates and --seeds take a part of t
 """
 
 import argparse
-from pathlib import Path
 
 from urecjpq import describe, load_catalogue
-from urecjpq.config import TABLES, RunConfig, TrainingConfig
+from urecjpq.config import RunConfig, TrainingConfig
 from urecjpq.data import Catalogue
 from urecjpq.graphs import BACKBONES
 from urecjpq.graphs.neighbours import with_neighbours
-from urecjpq.recipe import conclude
+from urecjpq.recipe import MAIN_TABLES, conclude, options
 from urecjpq.tuning import learning_rates, run_tuned
 
 SEEDS = (0, 1, 2)
-TABLE_NAMES = ("full", "full-factors", "jpq-kmeans")
 DIMS = (64, 16)
 RATES = (3e-4, 1e-3, 4e-3)
 TRAINING = TrainingConfig(batch_size=2048, patience=8)
@@ -36,7 +34,7 @@ def _describe(catalogue: Catalogue, backbone: str, table: str, dim: int, epochs:
         name=f"{backbone}-{table}" + (f"-d{dim}" if dim != DIMS[0] else ""),
         seed=SEEDS[0],
         backbone={"name": backbone} | SETTINGS.get(backbone, {}),
-        tables=TABLES[table].model_copy(update={"embedding_dim": dim}),
+        tables=MAIN_TABLES[table].model_copy(update={"embedding_dim": dim}),
         training=TRAINING.model_copy(update={"max_epochs": epochs}),
     )
 
@@ -60,15 +58,11 @@ def main(given: argparse.Namespace) -> None:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description="Every graph model on TikTok, full and quantised")
-    parser.add_argument("--card", default="tiktok", help="data set; %(default)s")
-    parser.add_argument("--data", type=Path, help="folder with the files that the card names")
-    parser.add_argument("--out", type=Path, default=Path("runs/tiktok"), help="folder for the runs")
+    parser = options(
+        "Every graph model on TikTok, full and quantised", "tiktok", "runs/tiktok", SEEDS, workers=2
+    )
     parser.add_argument("--backbones", nargs="+", default=list(BACKBONES), choices=BACKBONES)
-    parser.add_argument("--tables", nargs="+", default=TABLE_NAMES, choices=TABLE_NAMES)
+    parser.add_argument("--tables", nargs="+", default=list(MAIN_TABLES), choices=MAIN_TABLES)
     parser.add_argument("--dims", type=int, nargs="+", default=DIMS)
     parser.add_argument("--rates", type=float, nargs="+", default=RATES)
-    parser.add_argument("--seeds", type=int, nargs="+", default=SEEDS)
-    parser.add_argument("--workers", type=int, default=2, help="runs side by side")
-    parser.add_argument("--epochs", type=int, default=1000, help="at most; %(default)s")
     main(parser.parse_args())

@@ -8,21 +8,18 @@ and 0.365 with JPQ kmeans, FREEDOM 0.382 and 0.363; a ranking by popularity has 
 and 46 epochs (28 and 8 s), 236 and 28 epochs (89 and 10 s). Finished runs are kept.
 """
 
-from urecjpq import load_catalogue, run_grid
-from urecjpq.config import TABLES, TrainingConfig
+from urecjpq import load_catalogue
+from urecjpq.config import TrainingConfig
 from urecjpq.encoding import encode_catalogue
 from urecjpq.graphs import FREEDOMConfig, LightGCNConfig
 from urecjpq.graphs.neighbours import with_neighbours
-from urecjpq.recipe import conclude, every_table, read_options
+from urecjpq.recipe import MAIN_TABLES, compare_tables, read_options
 
 CARD = "toy-shop"
 ENCODERS = ("tfidf", "colour")
 BACKBONES = (LightGCNConfig(), FREEDOMConfig())
 # 1,000 items would leave most of 256 centroids with three or four members each.
-USED = {
-    name: TABLES[name].model_copy(update={"codebook_size": 64})
-    for name in ("full", "full-factors", "jpq-kmeans")
-}
+USED = {name: table.model_copy(update={"codebook_size": 64}) for name, table in MAIN_TABLES.items()}
 TRAINING = TrainingConfig(learning_rate=2e-3, batch_size=1024, patience=20)
 
 
@@ -30,9 +27,7 @@ def main() -> None:
     """Train what is not there yet, print the table and write the report."""
     given = read_options("The toy shop, full and quantised", CARD, "runs/toy-shop")
     catalogue = with_neighbours(encode_catalogue(load_catalogue(given.card, given.data), ENCODERS))
-    configs = every_table(catalogue, BACKBONES, USED, TRAINING, given)
-    folders = run_grid(catalogue, configs, given.out, given.workers)
-    conclude(folders, given.out, "toy-shop")
+    compare_tables(catalogue, BACKBONES, USED, TRAINING, given, "toy-shop")
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ from urecjpq.config import SCHEMA, TableConfig, parse_config
 from urecjpq.errors import InputError
 from urecjpq.files import (
     read_json,
+    read_json_lines,
     read_tensors,
     sha256_of,
     write_json,
@@ -318,7 +319,7 @@ def test_a_failed_first_write_leaves_nothing(tmp_path):
 
 def test_files_that_are_not_what_they_should_be_are_refused(tmp_path):
     path = tmp_path / "file"
-    for read in (read_json, read_tensors):
+    for read in (read_json, read_json_lines, read_tensors):
         with pytest.raises(InputError, match="file must be a file; got nothing there"):
             read(path)
     path.write_bytes(b"\xff\xfe{")
@@ -326,6 +327,9 @@ def test_files_that_are_not_what_they_should_be_are_refused(tmp_path):
         read_json(path)
     with pytest.raises(InputError, match="file must be a whole safetensors file"):
         read_tensors(path)
+    path.write_text('{"a": 1}\n{"a"\n')
+    with pytest.raises(InputError, match="file, line 2, must hold JSON"):
+        read_json_lines(path)
 
 
 def test_what_starts_from_factors_takes_a_lower_rate_unless_told_otherwise(catalogue):

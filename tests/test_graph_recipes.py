@@ -1,13 +1,10 @@
 """The recipes of the graph models run as written, one epoch on a small catalogue."""
 
-import runpy
-import sys
-
 import numpy as np
 import pytest
 
 from urecjpq.data import write_mmrec
-from urecjpq.testing import REPOSITORY, tiny_catalogue
+from urecjpq.testing import tiny_catalogue
 
 CARD = """name = "clips"
 title = "Clips"
@@ -33,9 +30,8 @@ TRIALS = ("--tables", "full", "jpq-kmeans", "--seeds", 0)
 
 
 @pytest.fixture
-def run(monkeypatch, tmp_path, capsys):
+def run(recipe, tmp_path, capsys):
     """Run a recipe on a written catalogue; returns what it printed."""
-    monkeypatch.setenv("URECJPQ_HOME", str(tmp_path / "cache"))
     catalogue = tiny_catalogue(num_users=300, num_items=280)  # the last item has no interaction
     data = tmp_path / "data"
     data.mkdir()
@@ -47,10 +43,7 @@ def run(monkeypatch, tmp_path, capsys):
     (data / "clips.toml").write_text(CARD)
 
     def work(name, *arguments):
-        path = REPOSITORY / "recipes" / f"{name}.py"
-        given = [path, "--card", data / "clips.toml", "--out", tmp_path / "out", *arguments]
-        monkeypatch.setattr(sys, "argv", [str(argument) for argument in given])
-        runpy.run_path(str(path), run_name="__main__")
+        recipe(name, "--card", data / "clips.toml", "--out", tmp_path / "out", *arguments)
         return capsys.readouterr().out
 
     return work

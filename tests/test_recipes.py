@@ -3,8 +3,6 @@
 import gzip
 import json
 import re
-import runpy
-import sys
 import zipfile
 
 import numpy as np
@@ -13,19 +11,6 @@ import pytest
 from urecjpq.data import prepare, write_mmrec
 from urecjpq.testing import REPOSITORY, tiny_catalogue
 from urecjpq.testing_raw import write_amazon_2014
-
-
-@pytest.fixture
-def recipe(monkeypatch, tmp_path):
-    """Run a recipe as a program with arguments, its constants changed where asked."""
-    monkeypatch.setenv("URECJPQ_HOME", str(tmp_path / "cache"))
-
-    def run(name, *arguments):
-        path = REPOSITORY / "recipes" / f"{name}.py"
-        monkeypatch.setattr(sys, "argv", [str(path), *map(str, arguments)])
-        return runpy.run_path(str(path), run_name="__main__")
-
-    return run
 
 
 def test_an_amazon_category_goes_all_the_way(recipe, tmp_path, capsys):
@@ -157,8 +142,8 @@ def test_films_are_compared_from_the_publishers_format(recipe, tmp_path, capsys)
     card = card_without_counts("ml-1m", "ml-1m", tmp_path)
     card.write_text(re.sub(r", num_bytes.*?[0-9a-f]{64}.", "", card.read_text()))
     prepare(card, tmp_path / "prepared", tmp_path)
-    options = ["--models", "sasrec-softmax", "--tables", "jpq-svd", "--max-epochs", 1]
+    options = ["--models", "sasrec-softmax", "--tables", "jpq-svd", "--epochs", 1]
     given = ["--card", card, "--data", tmp_path / "prepared"]
     recipe("ml1m", *given, *options, "--out", tmp_path / "out")
-    assert (tmp_path / "out" / "sasrec-softmax-jpq-svd" / "manifest.json").is_file()
+    assert (tmp_path / "out" / "sasrec-softmax-jpq-svd-0" / "manifest.json").is_file()
     assert "\nsasrec-softmax-jpq-svd " in capsys.readouterr().out

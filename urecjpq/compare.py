@@ -1,6 +1,5 @@
 """Finished runs side by side: means over seeds, sizes, and which differences are beyond chance."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -9,6 +8,7 @@ import numpy as np
 
 from urecjpq.comparison import Comparison
 from urecjpq.errors import InputError, require
+from urecjpq.files import read_json_lines
 from urecjpq.finished import (
     FinishedRun,
     read_finished,
@@ -76,7 +76,7 @@ def _line(runs: list[FinishedRun]) -> Line:
         },
         training=_means(_columns([run.results["training"] for run in runs])),
         per_user={k: v.mean(0) for k, v in _columns([run.per_user for run in runs]).items()},
-        history=_history(runs[0].folder / "history.jsonl"),
+        history=read_json_lines(runs[0].folder / "history.jsonl"),
         folder=runs[0].folder,
     )
 
@@ -89,12 +89,6 @@ def _columns(records: list[dict]) -> dict[str, np.ndarray]:
 
 def _means(columns: dict[str, np.ndarray]) -> dict[str, float]:
     return {name: float(values.mean()) for name, values in columns.items()}
-
-
-def _history(path: Path) -> list[dict]:
-    if not path.is_file():
-        return []
-    return [json.loads(record) for record in path.read_text(encoding="utf-8").splitlines()]
 
 
 def _baselines(lines: list[Line], baseline: str | None) -> list[Line]:

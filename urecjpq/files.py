@@ -56,6 +56,22 @@ def read_json(path: Path) -> Any:
         raise InputError(f"{path} must hold JSON; got {error}.") from None
 
 
+def read_json_lines(path: Path) -> list[Any]:
+    """Return the JSON value of every line of ``path``.
+
+    Raises:
+        InputError: The file is missing, or a line is not JSON.
+    """
+    require(path.is_file(), f"{path} must be a file", "nothing there")
+    values = []
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+        try:
+            values.append(json.loads(line))
+        except json.JSONDecodeError as error:
+            raise InputError(f"{path}, line {number}, must hold JSON; got {error}.") from None
+    return values
+
+
 def write_tensors(
     path: Path, tensors: Mapping[str, Tensor], metadata: dict[str, str] | None = None
 ) -> None:

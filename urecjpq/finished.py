@@ -7,11 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from urecjpq.config import SCHEMA
 from urecjpq.errors import require
 from urecjpq.files import read_json, read_tensors
 from urecjpq.manifest import verify_run
-
-SCHEMA = 1  # of run folders this module reads
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,6 @@ code, so that `urecjpq.compare_runs` sets it beside the others:
     round_run(narrow, catalogue, out, bits=8)      # a run trained with full tables of that d
 """
 
-import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -23,7 +22,7 @@ from urecjpq.config import RunConfig, parse_config
 from urecjpq.data.catalogue import Catalogue
 from urecjpq.errors import InputError, require
 from urecjpq.experiment import require_catalogue
-from urecjpq.files import read_json, read_tensors, write_text
+from urecjpq.files import read_json, read_json_lines, read_tensors, write_text
 from urecjpq.graphs import Backbone
 from urecjpq.manifest import is_finished, verify_run
 from urecjpq.saving import save_run
@@ -151,6 +150,5 @@ def _trained(run: Path, config: RunConfig, catalogue: Catalogue) -> Backbone:
 
 
 def _progress(run: Path) -> Progress:
-    lines = (run / "history.jsonl").read_text(encoding="utf-8").splitlines()
     best = read_json(run / "metrics.json")["training"]["best_epoch"]
-    return Progress(Backbone.STOP_METRIC, [json.loads(line) for line in lines], best)
+    return Progress(Backbone.STOP_METRIC, read_json_lines(run / "history.jsonl"), best)

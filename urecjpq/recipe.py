@@ -4,8 +4,9 @@ import argparse
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from urecjpq.backbones import BackboneConfig
 from urecjpq.compare import compare_runs
-from urecjpq.config import RunConfig, TableConfig, TrainingConfig
+from urecjpq.config import TABLES, TableConfig, TrainingConfig
 from urecjpq.data import load_catalogue, prepare
 from urecjpq.data.catalogue import Catalogue
 from urecjpq.data.item_pictures import fetch_item_pictures
@@ -13,29 +14,49 @@ from urecjpq.encoding import encode_catalogue
 from urecjpq.experiment import describe
 from urecjpq.files import write_text
 from urecjpq.graphs.neighbours import with_neighbours
+from urecjpq.grid import run_grid
 from urecjpq.report import write_report
 
+MAIN_TABLES = {name: TABLES[name] for name in ("full", "full-factors", "jpq-kmeans")}
+"""Full tables with a random start, with that of the quantised ones, and these."""
 
-def read_options(
-    description: str, card: str, out: str, raw: bool = False, seeds: Sequence[int] = (0,)
-) -> argparse.Namespace:
-    """Return ``card``, ``data``, ``out``, ``seeds``, ``workers`` and ``epochs`` as given.
+
+def options(
+    description: str, card: str, out: str, seeds: Sequence[int] = (0,), workers: int = 1
+) -> argparse.ArgumentParser:
+    """Return a parser of ``card``, ``data``, ``out``, ``seeds``, ``workers`` and ``epochs``.
 
     Args:
         description: First line of ``--help``.
         card: Data set, unless another is asked for.
         out: Folder for the runs, unless another is asked for.
-        raw: The card is one of a publisher's raw files: add ``raw``, the folder where they lie,
-            ``encoder`` and ``pictures``.
         seeds: Unless others are asked for.
+        workers: Runs side by side, unless another number is asked for.
     """
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--card", default=card, help="data set; %(default)s")
     parser.add_argument("--data", type=Path, help="folder with the files that the card names")
     parser.add_argument("--out", type=Path, default=Path(out), help="for the runs; %(default)s")
     parser.add_argument("--seeds", type=int, nargs="+", default=list(seeds), help="%(default)s")
-    parser.add_argument("--workers", type=int, default=1, help="runs side by side; %(default)s")
+    parser.add_argument("--workers", type=int, default=workers, help="runs side by side")
     parser.add_argument("--epochs", type=int, default=1000, help="at most; %(default)s")
+    return parser
+
+
+def read_options(
+    description: str, card: str, out: str, raw: bool = False, seeds: Sequence[int] = (0,)
+) -> argparse.Namespace:
+    """Return what was given of `options`.
+
+    Args:
+        description: See `options`, as ``card``, ``out`` and ``seeds``.
+        card: Data set.
+        out: Folder for the runs.
+        raw: The card is one of a publisher's raw files: add ``raw``, the folder where they lie,
+            ``encoder`` and ``pictures``.
+        seeds: Of the runs.
+    """
+    parser = options(description, card, out, seeds)
     if raw:
         parser.add_argument("--from", dest="raw", type=Path, help="raw files fetched by hand")
         parser.add_argument("--encoder", action="append", help="frozen encoder; repeatable")
@@ -59,36 +80,42 @@ def catalogue_of(given: argparse.Namespace, encoders: Sequence[str]) -> Catalogu
     return with_neighbours(encode_catalogue(catalogue, given.encoder or encoders))
 
 
-def every_table(
+def compare_tables(
     catalogue: Catalogue,
-    backbones: Sequence,
+    backbones: Sequence[BackboneConfig],
     tables: Mapping[str, TableConfig],
     training: TrainingConfig,
     given: argparse.Namespace,
-) -> list[RunConfig]:
-    """Return a run for each seed, backbone and kind of table, for `urecjpq.run_grid`.
+    name: str,
+    **choices,
+) -> None:
+    """Train every seed, backbone and kind of table that is not there yet, and `conclude`.
 
     Args:
         catalogue: The data.
         backbones: Their settings.
         tables: By the name they carry in runs and reports.
         training: Of all runs, but for ``given.epochs``.
-        given: See `read_options`.
+        given: See `options`.
+        name: Of the table and the report.
+        choices: Further fields of `RunConfig`.
     """
     at_most = training.model_copy(update={"max_epochs": given.epochs})
-    return [
+    configs = [
         describe(
             catalogue,
-            name=f"{backbone.name}-{name}",
+            name=f"{backbone.name}-{kind}",
             seed=seed,
             backbone=backbone,
             tables=table,
             training=at_most,
+            **choices,
         )
         for seed in given.seeds
         for backbone in backbones
-        for name, table in tables.items()
+        for kind, table in tables.items()
     ]
+    conclude(run_grid(catalogue, configs, given.out, given.workers), given.out, name)
 
 
 def conclude(folders: Sequence[Path], out: Path, name: str, baseline: str | None = None) -> None:

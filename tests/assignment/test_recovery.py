@@ -1,8 +1,6 @@
 """Synthetic data of known similarities, and the share of sub-ids that neighbours have in common."""
 
 import json
-import runpy
-import sys
 
 import numpy as np
 import pytest
@@ -10,7 +8,6 @@ import pytest
 from urecjpq import InputError
 from urecjpq.assignment import assign_by_kmeans, assign_by_random
 from urecjpq.assignment.recovery import draw_known_items, shared_by_chance, shared_sub_ids
-from urecjpq.testing import REPOSITORY
 
 
 @pytest.fixture(scope="module")
@@ -71,11 +68,9 @@ def test_sizes_that_do_not_fit_are_refused(wrong):
         draw_known_items(**given)
 
 
-def test_the_recipe_compares_every_strategy(monkeypatch, tmp_path, capsys):
-    path = str(REPOSITORY / "recipes" / "codes_recovered.py")
+def test_the_recipe_compares_every_strategy(recipe, tmp_path, capsys):
     small = "--users 400 --items 300 --clusters 15 --seeds 0 --out".split()
-    monkeypatch.setattr(sys, "argv", [path, *small, str(tmp_path)])
-    runpy.run_path(path, run_name="__main__")
+    recipe("codes_recovered", *small, tmp_path)
     strategies = ["random", "quotient_remainder", "svd", "bpr", "kmeans"]
     assert [row.split()[0] for row in capsys.readouterr().out.splitlines()[1:]] == strategies
     lines = [json.loads(x) for x in (tmp_path / "codes-recovered.jsonl").read_text().splitlines()]

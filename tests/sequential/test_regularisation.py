@@ -1,12 +1,7 @@
 """The recipe that holds random codes against dropout and weight decay, on a small catalogue."""
 
-import runpy
-import sys
-
 import numpy as np
 import pytest
-
-from urecjpq.testing import REPOSITORY
 
 CARD = """name = "shelves"
 title = "Shelves"
@@ -29,7 +24,7 @@ method = "leave_one_out"
 
 
 @pytest.mark.slow
-def test_every_regulariser_is_trained_and_compared(monkeypatch, tmp_path, capsys):
+def test_every_regulariser_is_trained_and_compared(recipe, tmp_path, capsys):
     rng = np.random.default_rng(0)
     rows = ["user,item,place"]
     for user in range(1100):  # 1,024 of them validate
@@ -37,10 +32,8 @@ def test_every_regulariser_is_trained_and_compared(monkeypatch, tmp_path, capsys
         rows += [f"{user},{item},{place}" for place, item in enumerate(items)]
     (tmp_path / "sequences.csv").write_text("\n".join(rows) + "\n")
     (tmp_path / "shelves.toml").write_text(CARD)
-    path = str(REPOSITORY / "recipes" / "regularisation.py")
     options = ["--card", tmp_path / "shelves.toml", "--out", tmp_path / "out", "--epochs", 1]
-    monkeypatch.setattr(sys, "argv", [path, *map(str, options)])
-    runpy.run_path(path, run_name="__main__")
+    recipe("regularisation", *options)
     shown = capsys.readouterr().out
     names = ("full", "full-dropout0.5", "full-decay1e-06", "jpq-random", "jpq-random-dropout0.2")
     for name in names:
