@@ -9,6 +9,7 @@ is that of a paired test over users, on metrics averaged over the seeds of each;
 import argparse
 import json
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 from urecjpq import compare_runs
@@ -23,10 +24,10 @@ COUNTS = ("trials", "seeds")
 TRIAL = re.compile(r"(?P<backbone>[a-z0-9]+)-(?P<kind>[a-z-]+?)(-d\d+)?(-[\d.e-]+)?-(?P<seed>\d)")
 
 
-def trials(folder: Path) -> dict[str, dict[str, dict[str, list[Path]]]]:
+def trials(folders: Sequence[Path]) -> dict[str, dict[str, dict[str, list[Path]]]]:
     """Return finished runs by backbone, kind of table and name, one per seed."""
     found: dict = {}
-    for path in sorted(folder.iterdir()):
+    for path in sorted(path for folder in folders for path in folder.iterdir()):
         match = TRIAL.fullmatch(path.name)
         if match and match["kind"] in KINDS and is_finished(path):
             kinds = found.setdefault(match["backbone"], {}).setdefault(match["kind"], {})
@@ -59,10 +60,10 @@ def record_of(lines: dict[str, Line]) -> dict:
     return record
 
 
-def records_of(folder: Path) -> list[dict]:
+def records_of(folders: Sequence[Path]) -> list[dict]:
     """Return one record for each backbone that has runs of full and of JPQ tables."""
     records = []
-    for kinds in trials(folder).values():
+    for kinds in trials(folders).values():
         if {"full", "jpq-kmeans"} <= kinds.keys():
             runs = {kind: chosen(kinds[kind]) for kind in KINDS if kind in kinds}
             lines = compare_runs([run for group in runs.values() for run in group]).lines
@@ -76,14 +77,21 @@ def records_of(folder: Path) -> list[dict]:
 def markdown(records: list[dict]) -> str:
     """Return the records as a table, with the mean changes below."""
     heads = ["model", "trials", "seeds", *KINDS, "JPQ against full (p)", "against full-factors (p)"]
+    heads += ["tables", "trained"]
     lines = [f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
     for record in records:
         kinds = [record.get(kind) for kind in KINDS]
         counts = ["/".join(str(kind[of]) if kind else "–" for kind in kinds) for of in COUNTS]
-        cells = [record["backbone"], *counts, *map(_scores, kinds), *map(_changes, kinds[:2])]
+        cells = [
+            record["backbone"],
+            *counts,
+            *map(_scores, kinds),
+            *map(_changes, kinds[:2]),
+            *_saved(record),
+        ]
         lines.append(f"| {' | '.join(cells)} |")
     lines.append(
-        f"| **mean** | | | | | {_mean(records, 'full')} | {_mean(records, 'full-factors')} |"
+        f"| **mean** | | | | | {_mean(records, 'full')} | {_mean(records, 'full-factors')} | | |"
     )
     return "\n".join(lines)
 
@@ -99,6 +107,13 @@ def _changes(kind: dict | None) -> str:
     return " / ".join(f"{change:+.1%} ({p_value:.1g})" for change, p_value in pairs)
 
 
+def _saved(record: dict) -> list[str]:
+    """Return how many times smaller tables are, and the share of trained numbers that is saved."""
+    full, quantised = record["full"], record["jpq-kmeans"]
+    trained = quantised["trainable_parameters"] / full["trainable_parameters"] - 1
+    return [f"{full['table_bytes'] / quantised['table_bytes']:.0f}x smaller", f"{trained:+.1%}"]
+
+
 def _mean(records: list[dict], kind: str) -> str:
     given = [record[kind] for record in records if kind in record]
     changes = [[one[f"{metric} of jpq"][0] for one in given] for metric in METRICS]
@@ -107,8 +122,8 @@ def _mean(records: list[dict], kind: str) -> str:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("folder", type=Path, help="folder of run folders")
+    parser.add_argument("folders", type=Path, nargs="+", help="folders of run folders")
     parser.add_argument("--markdown", action="store_true", help="a table instead of JSON lines")
     arguments = parser.parse_args()
-    found = records_of(arguments.folder)
+    found = records_of(arguments.folders)
     print(markdown(found) if arguments.markdown else "\n".join(map(json.dumps, found)))
