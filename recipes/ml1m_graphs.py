@@ -10,39 +10,26 @@ takes up to half a minute.
 
 import argparse
 
-from urecjpq import compare_runs, describe, load_catalogue, run_grid
+from urecjpq import load_catalogue
 from urecjpq.config import TABLES, TrainingConfig
 from urecjpq.encoding import encode_catalogue
+from urecjpq.graphs import FREEDOMConfig, LightGCNConfig, VBPRConfig
 from urecjpq.graphs.neighbours import with_neighbours
-from urecjpq.recipe import options
+from urecjpq.recipe import compare_tables, options
 
-BACKBONES = ("vbpr", "lightgcn", "freedom")
-# As the trials on TikTok chose: what starts from factors takes a lower rate.
-RATES = {"full": 4e-3, "jpq-kmeans": 1e-3}
+BACKBONES = (VBPRConfig(), LightGCNConfig(), FREEDOMConfig())
+USED = {name: TABLES[name] for name in ("full", "jpq-kmeans")}
 # 16 times as many pairs as Amazon Baby's: batches of four times the usual size, steps as long.
-TRAINING = TrainingConfig(batch_size=8192, patience=5)
+# Users have 165 actions and not six, so what starts from factors takes the rate of the others too:
+# after 13 epochs LightGCN with JPQ has a validation Recall@20 of 0.090 at 1e-3 and of 0.118 at 4e-3.
+TRAINING = TrainingConfig(learning_rate=4e-3, batch_size=8192, patience=5)
 
 
 def main(given: argparse.Namespace) -> None:
-    """Train what is not there yet, and print the table."""
+    """Train what is not there yet, print the table and write the report."""
     catalogue = encode_catalogue(load_catalogue(given.card, given.data), [given.encoder])
     catalogue = with_neighbours(catalogue)
-    configs = [
-        describe(
-            catalogue,
-            name=f"{backbone}-{table}",
-            seed=seed,
-            backbone={"name": backbone},
-            tables=TABLES[table],
-            training=TRAINING.model_copy(
-                update={"learning_rate": rate, "max_epochs": given.epochs}
-            ),
-        )
-        for seed in given.seeds
-        for backbone in BACKBONES
-        for table, rate in RATES.items()
-    ]
-    print(compare_runs(run_grid(catalogue, configs, given.out, given.workers)).to_text())
+    compare_tables(catalogue, BACKBONES, USED, TRAINING, given, "ml-1m-graphs")
 
 
 if __name__ == "__main__":
