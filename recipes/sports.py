@@ -3,9 +3,11 @@
     python recipes/sports.py --data FOLDER
 
 FOLDER holds the files that datasets/amazon-sports.toml names: the partition and the neighbours of
-MMRec. Users and items are both quantised. Numbers to reach and time: not measured by this recipe.
-The learning rate is 1e-3, and 3e-4 of what starts from factors. Finished runs are kept: the same
-command goes on where it was stopped.
+MMRec. Users and items are both quantised. Numbers to reach on test (Recall@20, seed 0): LightGCN
+0.086 with full tables and 0.095 with JPQ kmeans, FREEDOM 0.108 and 0.098. Full tables with a random
+start take 130 to 210 epochs of 10 to 12 s on one core, what starts from factors 21. The learning
+rate is 1e-3, and 3e-4 of what starts from factors. Finished runs are kept: the same command goes on
+where it was stopped.
 """
 
 from urecjpq import load_catalogue
