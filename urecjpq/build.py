@@ -9,7 +9,6 @@ from scipy.sparse import csr_matrix
 from torch import nn
 
 from urecjpq import assignment
-from urecjpq.assignment import nearby_pairs
 from urecjpq.config import RunConfig, TableConfig
 from urecjpq.data.catalogue import Catalogue, Features, Neighbours
 from urecjpq.errors import require
@@ -28,12 +27,13 @@ def build_model(config: RunConfig, catalogue: Catalogue) -> Recommender:
     Raises:
         InputError: The configuration does not fit itself or the data.
     """
-    interactions, seed = catalogue.matrix("train"), config.seed
+    seed = config.seed
     if isinstance(config.backbone, SequentialSettings):
         table = build_item_table(config.tables, catalogue, seed)
         return build_sequential(config.backbone, table, seed)
     rule = "tables.window must be 0 for a model with a user table"
     require(config.tables.window == 0, rule, config.tables.window)
+    interactions = catalogue.matrix("train")
     tables = build_tables(config.tables, interactions, seed)
     given = (catalogue.neighbours, catalogue.features, seed)
     return build_backbone(config.backbone, tables, interactions, *given)
@@ -55,7 +55,8 @@ def _item_pairs(catalogue: Catalogue, window: int) -> csr_matrix:
     if not window:
         return catalogue.matrix("train")
     histories = histories_before(catalogue, "valid")
-    return nearby_pairs(histories.starts, histories.items, catalogue.num_items, window)
+    actions = (histories.starts, histories.items)
+    return assignment.nearby_pairs(*actions, catalogue.num_items, window)
 
 
 def build_sequential(

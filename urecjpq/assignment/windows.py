@@ -1,7 +1,7 @@
 """Which items stand near each other in histories: pairs for codes of sequential models."""
 
 import numpy as np
-from scipy.sparse import coo_matrix, csr_matrix
+from scipy.sparse import csr_matrix
 
 from urecjpq.errors import require
 
@@ -35,5 +35,5 @@ def nearby_pairs(starts: np.ndarray, items: np.ndarray, num_items: int, window: 
         together = users[places:] == users[:-places]
         pair = items[:-places][together], items[places:][together]
         weights = np.full(len(pair[0]), 1 / places, dtype=np.float32)
-        total += coo_matrix((weights, pair), shape=total.shape).tocsr()
+        total += csr_matrix((weights, pair), shape=total.shape)
     return csr_matrix(total + total.T)
