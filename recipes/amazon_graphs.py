@@ -15,7 +15,7 @@ from urecjpq import compare_runs, describe, load_catalogue
 from urecjpq.config import RunConfig, TrainingConfig
 from urecjpq.data import Catalogue
 from urecjpq.graphs import BM3Config, BPRMFConfig, FREEDOMConfig, LATTICEConfig, LightGCNConfig
-from urecjpq.recipe import MAIN_TABLES, options
+from urecjpq.recipe import MAIN_TABLES, options, spread_by
 from urecjpq.tuning import run_tuned
 from urecjpq.variations import vary
 
@@ -31,7 +31,8 @@ BACKBONES = {
 }
 DIMS = (64, 32)
 # What starts at random has more to learn, and learns little in many epochs at the lowest rate.
-RATES = {"full": (4e-3, 1e-3), "full-factors": (1e-3, 3e-4), "jpq-kmeans": (1e-3, 3e-4)}
+RATES = {name: (4e-3, 1e-3) if name == "full" else (1e-3, 3e-4) for name in MAIN_TABLES}
+USED = spread_by(MAIN_TABLES, {"image": 0.05, "text": 0.45})  # halves, as FREEDOM weighs them
 TRAINING = TrainingConfig(batch_size=2048, patience=10)
 
 
@@ -44,7 +45,7 @@ def trials(
         name=f"{backbone}-{table}",
         seed=SEEDS[0],
         backbone=BACKBONES[backbone],
-        tables=MAIN_TABLES[table],
+        tables=USED[table],
         training=TRAINING.model_copy(update={"max_epochs": given.epochs}),
     )
     values = {"tables.embedding_dim": given.dims, "training.learning_rate": RATES[table]}

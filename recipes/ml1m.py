@@ -30,7 +30,7 @@ MODELS = {
     "gru4rec-softmax": GRU4RecConfig(),
 }
 # Codes of 8 sub-ids, and with kmeans of 32 as well: as many trained numbers, and 24 bytes more.
-ALL_TABLES = TABLES | {
+ALL_TABLES = {name: table for name, table in TABLES.items() if not table.spread} | {
     "jpq-kmeans-m32": TABLES["jpq-kmeans"].model_copy(update={"code_length": 32}),
 }
 # Small batches: many steps an epoch, which is what a processor without an accelerator can pay for.

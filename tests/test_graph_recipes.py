@@ -1,5 +1,7 @@
 """The recipes of the graph models run as written, one epoch on a small catalogue."""
 
+import json
+
 import numpy as np
 import pytest
 
@@ -47,6 +49,15 @@ def run(recipe, tmp_path, capsys):
         return capsys.readouterr().out
 
     return work
+
+
+def test_spread(run, tmp_path):
+    shown = run("ablations/spread", "--rates", 1e-3, "--spreads", 0, 0.5, "--epochs", 1)
+    for backbone in ("lightgcn", "freedom"):
+        folder = tmp_path / "out" / f"{backbone}-spread0.5-0.001-0"
+        tables = json.loads((folder / "config.json").read_text())["tables"]
+        assert tables["spread"] == {"image": 0.25, "text": 0.25}
+        assert f"\n{backbone}-spread0-0.001 " in shown
 
 
 def test_tiktok(run, tmp_path):

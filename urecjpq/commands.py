@@ -44,10 +44,6 @@ def train_run(
     require(
         backbone in BACKBONES, f"backbone must be one of {', '.join(BACKBONES)}", repr(backbone)
     )
-    if "neighbours" in BACKBONES[backbone].MODEL.USES:  # those of a large catalogue take a while
-        catalogue = with_neighbours(catalogue)
-    if feature_codes is not None:
-        catalogue = with_quantised_features(catalogue, feature_codes)
     choices: dict[str, Any] = {
         "name": f"{backbone}-{tables}",
         "seed": seed,
@@ -56,6 +52,11 @@ def train_run(
     }
     for setting in settings or ():
         _apply(choices, setting)
+    # Neighbours of a large catalogue take a while: only where something asks for them.
+    if "neighbours" in BACKBONES[backbone].MODEL.USES or choices["tables"]["spread"]:
+        catalogue = with_neighbours(catalogue)
+    if feature_codes is not None:
+        catalogue = with_quantised_features(catalogue, feature_codes)
     described = _described(catalogue, choices)
     return run_experiment(catalogue, described, out, resume=resume, log=log or ())
 

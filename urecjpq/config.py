@@ -3,7 +3,7 @@
 import hashlib
 from typing import ClassVar, Literal
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, NonNegativeFloat, ValidationError, model_validator
 
 from urecjpq.assignment.factors import POWER, SMOOTHING
 from urecjpq.backbones import BackboneConfig
@@ -35,9 +35,12 @@ class TableConfig(Settings):
         window: Of sequential models: factors are those of items at most so many places apart in a
             history, see `urecjpq.assignment.nearby_pairs`; 0 for those of user–item pairs.
             `urecjpq.describe` takes the model's own where none is given.
+        spread: Of models with users: what an interaction hands on to neighbours of its item before
+            factors are taken, see `urecjpq.assignment.spread_pairs`; by modality, or one number
+            that they share equally, 0 for nothing.
     """
 
-    ADDED: ClassVar[frozenset[str]] = frozenset({"sides", "centroids", "bits", "window"})
+    ADDED: ClassVar[frozenset[str]] = frozenset({"sides", "centroids", "bits", "window", "spread"})
 
     kind: Literal["full", "quotient_remainder", "jpq", "rounded", "pruned"] = "full"
     strategy: Literal["random", "svd", "bpr", "kmeans"] | None = None
@@ -53,6 +56,7 @@ class TableConfig(Settings):
     centroids: Literal["separate", "shared"] = "separate"
     bits: Literal[4, 8] | None = None
     window: int = Field(default=0, ge=0)
+    spread: NonNegativeFloat | dict[str, NonNegativeFloat] = 0.0
 
     @model_validator(mode="after")
     def _consistent(self) -> "TableConfig":
@@ -74,6 +78,8 @@ class TableConfig(Settings):
             raise ValueError("centroids must be separate unless sides is both")
         if self.window and not self.uses_factors:
             raise ValueError("window must be 0 unless start is factors or strategy is kmeans")
+        if self.spread and not self.uses_factors:
+            raise ValueError("spread must be 0 unless start is factors or strategy is kmeans")
         return self
 
     def of(self, side: str) -> "TableConfig":
@@ -174,6 +180,8 @@ TABLES = {
     "jpq-svd": TableConfig(kind="jpq", strategy="svd"),
     "jpq-bpr": TableConfig(kind="jpq", strategy="bpr"),
     "jpq-kmeans": TableConfig(kind="jpq", strategy="kmeans", start="factors"),
+    "full-spread": TableConfig(start="factors", spread=0.5),
+    "jpq-spread": TableConfig(kind="jpq", strategy="kmeans", start="factors", spread=0.5),
 }
 """The tables that recipes compare, by the name they carry in run folders and reports."""
 

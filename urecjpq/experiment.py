@@ -48,8 +48,8 @@ def _with_defaults(config: RunConfig) -> RunConfig:
 
 
 def _used_content(catalogue: Catalogue, config: RunConfig) -> dict[str, str]:
-    """Return the digests of what the backbone looks at: other content cannot change its run."""
-    uses = config.backbone.MODEL.USES
+    """Return the digests of what the run looks at: other content cannot change it."""
+    uses = {*config.backbone.MODEL.USES, *(["neighbours"] if config.tables.spread else [])}
     content = catalogue.content_digests
     return {name: digest for name, digest in content.items() if name.split(".")[0] in uses}
 

@@ -17,8 +17,23 @@ from urecjpq.graphs.neighbours import with_neighbours
 from urecjpq.grid import run_grid
 from urecjpq.report import write_report
 
-MAIN_TABLES = {name: TABLES[name] for name in ("full", "full-factors", "jpq-kmeans")}
-"""Full tables with a random start, with that of the quantised ones, and these."""
+MAIN_NAMES = ("full", "full-factors", "jpq-kmeans", "full-spread", "jpq-spread")
+MAIN_TABLES = {name: TABLES[name] for name in MAIN_NAMES}
+"""Full tables with a random start, with that of the quantised ones, and these; and once more with
+interactions spread over neighbours."""
+
+
+def spread_by(tables: Mapping[str, TableConfig], shares: Mapping[str, float]) -> dict:
+    """Return ``tables`` in which those that spread interactions do so by these shares.
+
+    Args:
+        tables: By name.
+        shares: Of each modality: an audience goes by what a text says more than by a picture.
+    """
+    return {
+        name: table.model_copy(update={"spread": dict(shares)}) if table.spread else table
+        for name, table in tables.items()
+    }
 
 
 def options(

@@ -13,6 +13,7 @@ from urecjpq.assignment.quotient_remainder import (
     quotient_remainder_size as quotient_remainder_size,
 )
 from urecjpq.assignment.random import assign_by_random as assign_by_random
+from urecjpq.assignment.spread import spread_pairs as spread_pairs
 from urecjpq.assignment.svd import assign_by_svd as assign_by_svd
 from urecjpq.assignment.windows import nearby_pairs as nearby_pairs
 
