@@ -1,6 +1,7 @@
 """Full tables against JPQ, model by model, as one Markdown table.
 
     python benchmarks/family.py runs/tiktok --markdown > benchmarks/results/tiktok.md
+    python benchmarks/family.py runs/baby runs/baby-tuned --start spread --markdown
 
 Of the trials of a model and kind of table, the one that was best on validation stands for them. p
 is that of a paired test over users, on metrics averaged over the seeds of each; not corrected.
@@ -18,18 +19,24 @@ from urecjpq.line import Line
 from urecjpq.manifest import is_finished
 from urecjpq.significance import paired_test
 
-KINDS = ("full", "full-factors", "jpq-kmeans")
+KINDS = {
+    "factors": ("full", "full-factors", "jpq-kmeans"),
+    "spread": ("full", "full-spread", "jpq-spread"),
+}
+"""Full tables with a random start, with that of the quantised ones, and these, by that start."""
 METRICS = ("recall@20", "ndcg@20")
 COUNTS = ("trials", "seeds")
 TRIAL = re.compile(r"(?P<backbone>[a-z0-9]+)-(?P<kind>[a-z-]+?)(-d\d+)?(-[\d.e-]+)?-(?P<seed>\d)")
 
 
-def trials(folders: Sequence[Path]) -> dict[str, dict[str, dict[str, list[Path]]]]:
-    """Return finished runs by backbone, kind of table and name, one per seed."""
+def trials(
+    folders: Sequence[Path], asked: Sequence[str]
+) -> dict[str, dict[str, dict[str, list[Path]]]]:
+    """Return finished runs of the kinds asked for by backbone, kind of table and name."""
     found: dict = {}
     for path in sorted(path for folder in folders for path in folder.iterdir()):
         match = TRIAL.fullmatch(path.name)
-        if match and match["kind"] in KINDS and is_finished(path):
+        if match and match["kind"] in asked and is_finished(path):
             kinds = found.setdefault(match["backbone"], {}).setdefault(match["kind"], {})
             kinds.setdefault(path.name[:-2], []).append(path)
     return found
@@ -43,8 +50,8 @@ def chosen(named: dict[str, list[Path]]) -> list[Path]:
 
 
 def record_of(lines: dict[str, Line]) -> dict:
-    """Return what is compared of the lines of one backbone, by kind, in one flat record."""
-    quantised = lines["jpq-kmeans"]
+    """Return what is compared of the lines of one backbone, the last of them quantised, by kind."""
+    *_, quantised = lines.values()
     record: dict = {"backbone": quantised.backbone}
     for kind, line in lines.items():
         sizes = line.sizes
@@ -60,12 +67,13 @@ def record_of(lines: dict[str, Line]) -> dict:
     return record
 
 
-def records_of(folders: Sequence[Path]) -> list[dict]:
+def records_of(folders: Sequence[Path], start: str = "factors") -> list[dict]:
     """Return one record for each backbone that has runs of full and of JPQ tables."""
     records = []
-    for kinds in trials(folders).values():
-        if {"full", "jpq-kmeans"} <= kinds.keys():
-            runs = {kind: chosen(kinds[kind]) for kind in KINDS if kind in kinds}
+    full, _, quantised = asked = KINDS[start]
+    for kinds in trials(folders, asked).values():
+        if {full, quantised} <= kinds.keys():
+            runs = {kind: chosen(kinds[kind]) for kind in asked if kind in kinds}
             lines = compare_runs([run for group in runs.values() for run in group]).lines
             record = record_of(dict(zip(runs, lines, strict=True)))
             for kind in runs:
@@ -74,25 +82,24 @@ def records_of(folders: Sequence[Path]) -> list[dict]:
     return sorted(records, key=lambda record: -record["full"]["ndcg@20"])
 
 
-def markdown(records: list[dict]) -> str:
+def markdown(records: list[dict], start: str = "factors") -> str:
     """Return the records as a table, with the mean changes below."""
-    heads = ["model", "trials", "seeds", *KINDS, "JPQ against full (p)", "against full-factors (p)"]
+    full, started, quantised = asked = KINDS[start]
+    heads = ["model", "trials", "seeds", *asked, "JPQ against full (p)", f"against {started} (p)"]
     heads += ["tables", "trained"]
     lines = [f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
     for record in records:
-        kinds = [record.get(kind) for kind in KINDS]
+        kinds = [record.get(kind) for kind in asked]
         counts = ["/".join(str(kind[of]) if kind else "–" for kind in kinds) for of in COUNTS]
         cells = [
             record["backbone"],
             *counts,
             *map(_scores, kinds),
             *map(_changes, kinds[:2]),
-            *_saved(record),
+            *_saved(record[full], record[quantised]),
         ]
         lines.append(f"| {' | '.join(cells)} |")
-    lines.append(
-        f"| **mean** | | | | | {_mean(records, 'full')} | {_mean(records, 'full-factors')} | | |"
-    )
+    lines.append(f"| **mean** | | | | | {_mean(records, full)} | {_mean(records, started)} | | |")
     return "\n".join(lines)
 
 
@@ -107,9 +114,8 @@ def _changes(kind: dict | None) -> str:
     return " / ".join(f"{change:+.1%} ({p_value:.1g})" for change, p_value in pairs)
 
 
-def _saved(record: dict) -> list[str]:
+def _saved(full: dict, quantised: dict) -> list[str]:
     """Return how many times smaller tables are, and the share of trained numbers that is saved."""
-    full, quantised = record["full"], record["jpq-kmeans"]
     trained = quantised["trainable_parameters"] / full["trainable_parameters"] - 1
     return [f"{full['table_bytes'] / quantised['table_bytes']:.0f}x smaller", f"{trained:+.1%}"]
 
@@ -124,6 +130,11 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folders", type=Path, nargs="+", help="folders of run folders")
     parser.add_argument("--markdown", action="store_true", help="a table instead of JSON lines")
+    parser.add_argument("--start", default="factors", choices=KINDS, help="of quantised tables")
     arguments = parser.parse_args()
-    found = records_of(arguments.folders)
-    print(markdown(found) if arguments.markdown else "\n".join(map(json.dumps, found)))
+    found = records_of(arguments.folders, arguments.start)
+    print(
+        markdown(found, arguments.start)
+        if arguments.markdown
+        else "\n".join(map(json.dumps, found))
+    )

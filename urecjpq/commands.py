@@ -53,7 +53,7 @@ def train_run(
     for setting in settings or ():
         _apply(choices, setting)
     # Neighbours of a large catalogue take a while: only where something asks for them.
-    if "neighbours" in BACKBONES[backbone].MODEL.USES or choices["tables"]["spread"]:
+    if "neighbours" in BACKBONES[backbone].MODEL.USES or _spreads(choices["tables"]):
         catalogue = with_neighbours(catalogue)
     if feature_codes is not None:
         catalogue = with_quantised_features(catalogue, feature_codes)
@@ -119,6 +119,10 @@ def recommend_list(
     if user is not None:
         return run.recommend(user, k, method)
     return run.recommend_next(history.split(",") if history else [], k, method)
+
+
+def _spreads(tables: object) -> bool:
+    return isinstance(tables, dict) and bool(tables.get("spread"))
 
 
 def _described(catalogue: Catalogue, choices: dict[str, Any]) -> RunConfig:
