@@ -251,6 +251,18 @@ def test_features_are_cut_to_codes(home):
     assert 0 < sizes[1] < sizes[0]
 
 
+def test_a_trained_run_is_quantised(home, run, capsys, monkeypatch):
+    full, small = home / "full", home / "small"
+    epochs = ["--set", "training.max_epochs=2"]
+    invoke("train", "toy-shop", "--out", full, "--tables", "full", *epochs)
+    printed = invoke("quantise", full, "--out", small, "--codebook-size", 32, "--sides", "items")
+    assert printed.splitlines()[-1] == f"Run: {small}"
+    assert "lightgcn-full-quantised-m8" in printed
+    assert len(invoke("recommend", small, "U0042").splitlines()) >= 10
+    message = refused(capsys, monkeypatch, "quantise", run, "--out", home / "smaller")
+    assert f"{run} must have full tables; got jpq." in message
+
+
 def test_existing_run_is_not_overwritten(run, capsys, monkeypatch):
     line = refused(capsys, monkeypatch, "train", "toy-shop", "--out", run, *SMALL)
     assert "Pass --resume" in line

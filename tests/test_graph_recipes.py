@@ -60,6 +60,17 @@ def test_spread(run, tmp_path):
         assert f"\n{backbone}-spread0-0.001 " in shown
 
 
+def test_quantise(run, recipe, tmp_path, capsys):
+    run("tiktok", "--backbones", "freedom", "--dims", 16, "--rates", 1e-3, *TRIALS, *COMMON)
+    full, out = tmp_path / "out" / "freedom-full-d16-0.001-0", tmp_path / "small"
+    card = ("--card", tmp_path / "data" / "clips.toml", "--out", out)
+    recipe("quantise", full, *card, "--code-lengths", 4, 8, "--codebook-size", 32)
+    shown = capsys.readouterr().out
+    for length in (4, 8):
+        assert f"\nfreedom-full-d16-0.001-quantised-m{length} " in shown
+        assert (out / f"freedom-full-d16-0.001-quantised-m{length}-0" / "manifest.json").is_file()
+
+
 def test_tiktok(run, tmp_path):
     options = ("--backbones", "vbpr", "lgmrec", "--dims", 16, "--rates", 1e-3)
     shown = run("tiktok", *options, *TRIALS, *COMMON)

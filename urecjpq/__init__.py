@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from urecjpq.index import TopKIndex as TopKIndex
     from urecjpq.quantisation import quantise as quantise
     from urecjpq.quantisation import table_memory as table_memory
+    from urecjpq.quantised_runs import quantise_run as quantise_run
     from urecjpq.report import write_report as write_report
     from urecjpq.runs import load_run as load_run
     from urecjpq.tables import JPQEmbedding as JPQEmbedding
@@ -48,6 +49,7 @@ _MODULES = {
     "grid": ("run_grid",),
     "index": ("TopKIndex",),
     "quantisation": ("quantise", "table_memory"),
+    "quantised_runs": ("quantise_run",),
     "report": ("write_report",),
     "runs": ("load_run",),
     "tables": ("JPQEmbedding", "QuotientRemainderEmbedding"),

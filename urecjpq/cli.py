@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from urecjpq import encoding_cli, export_cli
+from urecjpq import encoding_cli, export_cli, quantise_cli
 from urecjpq.errors import InputError
 from urecjpq.index_cli import K, Method, index_app, print_list
 
@@ -21,6 +21,7 @@ app.add_typer(index_app, name="index")
 for command in ("encode", "encoders", "neighbours", "pictures"):
     app.command()(getattr(encoding_cli, command))
 app.command()(export_cli.export)
+app.command()(quantise_cli.quantise)
 
 Card = Annotated[str, typer.Argument(help="Name of a data-set card, or the path of your own.")]
 Data = Annotated[Path | None, typer.Option(help="Folder with the files that the card names.")]

@@ -20,8 +20,10 @@ from urecjpq.feature_codes import with_quantised_features
 from urecjpq.files import read_json, write_text
 from urecjpq.graphs.neighbours import with_neighbours
 from urecjpq.loggers import require_loggers
+from urecjpq.quantised_runs import quantise_run
 from urecjpq.runs import load_run
 from urecjpq.saving import valid_exclude
+from urecjpq.trained import full_config
 
 
 def train_run(
@@ -59,6 +61,29 @@ def train_run(
         catalogue = with_quantised_features(catalogue, feature_codes)
     described = _described(catalogue, choices)
     return run_experiment(catalogue, described, out, resume=resume, log=log or ())
+
+
+def quantise_folder(
+    run: Path,
+    out: Path,
+    card: str | None,
+    data: Path | None,
+    encoders: Sequence[str] | None,
+    options: tuple[int, int, str, str],
+    resume: bool,
+) -> Path:
+    """Quantise a finished run on the data that it was trained on; returns the new run's folder.
+
+    ``options`` are code length, codebook size, sides and type of the centroids.
+    """
+    config = full_config(run)
+    catalogue = load_catalogue(card or config.catalogue.name, data)
+    catalogue = encode_catalogue(catalogue, encoders or ())
+    if any(name.startswith("neighbours.") for name in config.catalogue.content):
+        catalogue = with_neighbours(catalogue)
+    names = ("code_length", "codebook_size", "sides", "centroid_dtype")
+    chosen: dict[str, Any] = dict(zip(names, options, strict=True))
+    return quantise_run(run, catalogue, out, **chosen, resume=resume)
 
 
 def report_runs(

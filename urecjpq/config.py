@@ -19,9 +19,10 @@ class TableConfig(Settings):
     Args:
         kind: ``full``, ``quotient_remainder`` or ``jpq``; ``rounded`` and ``pruned`` are made of
             trained full tables by `urecjpq.opponents`.
-        strategy: How ``jpq`` codes are assigned.
+        strategy: How ``jpq`` codes are assigned; ``trained`` ones are those of a trained full
+            table, see `urecjpq.quantise_run`.
         start: ``random``, or ``factors``: the factors of the normalised user–item matrix (full) or
-            their k-means centroids (jpq with the strategy kmeans).
+            their k-means centroids (jpq with the strategy kmeans); ``trained`` with that strategy.
         embedding_dim: ``d``.
         code_length: ``m``, divides ``embedding_dim``.
         codebook_size: ``b``.
@@ -43,8 +44,8 @@ class TableConfig(Settings):
     ADDED: ClassVar[frozenset[str]] = frozenset({"sides", "centroids", "bits", "window", "spread"})
 
     kind: Literal["full", "quotient_remainder", "jpq", "rounded", "pruned"] = "full"
-    strategy: Literal["random", "svd", "bpr", "kmeans"] | None = None
-    start: Literal["random", "factors"] = "random"
+    strategy: Literal["random", "svd", "bpr", "kmeans", "trained"] | None = None
+    start: Literal["random", "factors", "trained"] = "random"
     embedding_dim: int = Field(default=64, ge=1)
     code_length: int = Field(default=8, ge=1, le=256)
     codebook_size: int = Field(default=256, ge=1)
@@ -72,6 +73,8 @@ class TableConfig(Settings):
         starts_full = self.kind == "full" or self.is_compressed
         if self.start == "factors" and not (starts_full or self.strategy == "kmeans"):
             raise ValueError("start must be random unless kind is full or strategy is kmeans")
+        if (self.strategy == "trained") != (self.start == "trained"):
+            raise ValueError("strategy and start must both be trained, or neither")
         if self.kind != "jpq" and (self.sides, self.centroids) != ("both", "separate"):
             raise ValueError("sides and centroids must be left alone unless kind is jpq")
         if self.sides != "both" and self.centroids == "shared":
@@ -145,7 +148,11 @@ class RunConfig(Settings):
         name: Runs that differ in the seed alone share it.
         exclude: What is never recommended: items of ``train`` (the rule of the multimodal
             literature) or ``train+valid``; ``none`` where people come back to what they know.
+        source: Sha256 of the trained values of another run that this one starts from: that of the
+            same seed.
     """
+
+    ADDED: ClassVar[frozenset[str]] = frozenset({"source"})
 
     schema_version: Literal[1] = Field(SCHEMA, alias="schema")
     version: str
@@ -156,6 +163,13 @@ class RunConfig(Settings):
     tables: TableConfig
     training: TrainingConfig = TrainingConfig()
     exclude: Literal["train", "train+valid", "none"] = "train"
+    source: str | None = Field(default=None, pattern="^[0-9a-f]{64}$")
+
+    @model_validator(mode="after")
+    def _from_a_source(self) -> "RunConfig":
+        if (self.tables.start == "trained") != (self.source is not None):
+            raise ValueError("source must be given where tables start from trained ones only")
+        return self
 
     @property
     def stores_vectors(self) -> bool:

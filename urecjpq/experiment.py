@@ -12,6 +12,7 @@ from urecjpq.errors import require
 from urecjpq.files import read_json, write_text
 from urecjpq.loggers import Logger, flat, open_loggers, require_loggers
 from urecjpq.manifest import FILES, MANIFEST, VECTORS, is_finished, verify_run
+from urecjpq.recommender import Recommender
 from urecjpq.saving import round_centroids, save_run, valid_exclude
 from urecjpq.training import train
 
@@ -62,6 +63,7 @@ def run_experiment(
     resume: bool = False,
     show_progress: bool = True,
     log: Sequence[str] = (),
+    build: Callable[[RunConfig, Catalogue], Recommender] = build_model,
 ) -> Path:
     """Train and evaluate one model and leave a finished run folder.
 
@@ -73,6 +75,7 @@ def run_experiment(
             as it is.
         show_progress: Draw a progress bar where the output is a terminal.
         log: Names of `urecjpq.loggers.LOGGERS` to tell every epoch, beside ``history.jsonl``.
+        build: Makes the model that is trained; by default one that knows nothing yet.
 
     Returns:
         The folder.
@@ -86,7 +89,7 @@ def run_experiment(
     require_catalogue(catalogue, config)
     if _is_done(folder, config, resume):
         return folder
-    backbone = build_model(config, catalogue)
+    backbone = build(config, catalogue)
     # Only now that everything fits: a refused configuration leaves no folder with a run in it.
     folder.mkdir(parents=True, exist_ok=True)
     write_text(folder / "config.json", config.to_json())

@@ -72,7 +72,8 @@ def require_seeds(runs: list[FinishedRun]) -> None:
     require(len(set(seeds)) == len(seeds), rule, f"seeds {seeds}")
     for run in runs[1:]:
         keys = sorted(set(first) | set(run.config))
-        differing = [k for k in keys if k != "seed" and first.get(k) != run.config.get(k)]
+        own = ("seed", "source")  # a run of another seed starts from another trained one
+        differing = [k for k in keys if k not in own and first.get(k) != run.config.get(k)]
         require(
             not differing,
             f"runs named {first['name']} must differ in the seed alone",

@@ -15,17 +15,16 @@ from typing import Any
 
 import torch
 
-from urecjpq.build import build_model
 from urecjpq.checkpoint import Progress
 from urecjpq.compressed_tables import CompressedTable, PrunedTable, RoundedTable
-from urecjpq.config import RunConfig, parse_config
+from urecjpq.config import parse_config
 from urecjpq.data.catalogue import Catalogue
 from urecjpq.errors import InputError, require
-from urecjpq.experiment import require_catalogue
-from urecjpq.files import read_json, read_json_lines, read_tensors, write_text
+from urecjpq.files import read_json, read_json_lines, write_text
 from urecjpq.graphs import Backbone
-from urecjpq.manifest import is_finished, verify_run
+from urecjpq.manifest import is_finished
 from urecjpq.saving import save_run
+from urecjpq.trained import full_config, full_model, swap_tables, tables_of
 
 SCALE_BYTES = 2
 
@@ -120,18 +119,14 @@ def _compress(
     change: dict[str, Any],
     compress: Compress,
 ) -> Path:
-    verify_run(run)
-    config = parse_config((run / "config.json").read_text(), str(run / "config.json"))
-    require(config.tables.kind == "full", f"{run} must have full tables", config.tables.kind)
-    require_catalogue(catalogue, config)
+    config = full_config(run)
     require(not is_finished(out), f"folder must not hold a run yet: {out}", "a finished run")
-    backbone = _trained(run, config, catalogue)
-    tables = {"user_table": backbone.user_table, "item_table": backbone.item_table}
-    preferences = getattr(backbone, "preference_tables", {})
-    tables |= {f"preference_tables.{name}": table for name, table in preferences.items()}
-    for name, table in compress({name: t.weight for name, t in tables.items()}).items():
-        parent, _, child = name.rpartition(".")
-        backbone.get_submodule(parent).register_module(child, table)
+    backbone = full_model(run, catalogue)
+    if not isinstance(backbone, Backbone):
+        raise InputError(f"{run} must be of a graph model; got {config.backbone.name}.")
+    sides = tables_of(backbone).values()
+    tables = {name: table for side in sides for name, table in side.items()}
+    swap_tables(backbone, compress({name: t.weight for name, t in tables.items()}))
     update = {"name": f"{config.name}-{label}"}
     update |= {"tables": config.tables.model_copy(update=change)}
     made = parse_config(config.model_copy(update=update).to_json(), "the compressed run")
@@ -139,14 +134,6 @@ def _compress(
     write_text(out / "config.json", made.to_json())
     save_run(out, made, catalogue, backbone, _progress(run))
     return out
-
-
-def _trained(run: Path, config: RunConfig, catalogue: Catalogue) -> Backbone:
-    backbone = build_model(config, catalogue)
-    if not isinstance(backbone, Backbone):
-        raise InputError(f"{run} must be of a graph model; got {config.backbone.name}.")
-    backbone.load_state_dict(read_tensors(run / "model.safetensors")[0])
-    return backbone.eval()
 
 
 def _progress(run: Path) -> Progress:

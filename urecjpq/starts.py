@@ -76,6 +76,8 @@ def table_starts(
     rule = "tables must be of a kind that is trained"
     hint = "urecjpq.opponents makes these of full ones."
     require(not config.is_compressed, rule, config.kind, hint)
+    rule, hint = "tables must not start from trained ones", "urecjpq.quantise_run makes these."
+    require(config.start != "trained", rule, config.start, hint)
     sizes = (config.code_length, config.codebook_size)
     if config.strategy in ("svd", "bpr"):
         assign = assignment.STRATEGIES[config.strategy]
