@@ -190,3 +190,15 @@ def test_tables_read_by_the_specification_are_those_of_the_run(kind, change, tmp
     for side, table in (("user_table", backbone.user_table), ("item_table", backbone.item_table)):
         found = rows_by_the_specification(folder, side, table.num_embeddings)
         np.testing.assert_array_equal(found, table.weight.detach().numpy())
+
+
+def test_the_page_on_trained_models(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("URECJPQ_HOME", str(tmp_path / "cache"))
+    assert "lightgcn-full-quantised-m8" in run_commands("trained", 2)[1]
+    rows = run_python("trained")
+    assert rows["model"]["item_table"].weight.shape == rows["rows"].shape
+    error = torch.nn.functional.mse_loss(
+        rows["model"]["item_table"].weight, torch.tensor(rows["rows"])
+    )
+    assert error < 0.7 * rows["rows"].var()
