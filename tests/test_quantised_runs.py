@@ -9,7 +9,7 @@ from urecjpq.build import build_model
 from urecjpq.config import TABLES, TableConfig, TrainingConfig
 from urecjpq.errors import InputError
 from urecjpq.files import read_json, sha256_of
-from urecjpq.quantised_runs import _quantised
+from urecjpq.quantised_runs import quantised_model
 from urecjpq.tables import JPQEmbedding
 from urecjpq.testing import tiny_catalogue
 from urecjpq.trained import full_model, tables_of
@@ -55,7 +55,7 @@ def test_it_is_a_run_like_others(run, catalogue, tmp_path):
 
 def test_before_training_rows_are_the_nearest_joined_centroids(run, catalogue, tmp_path):
     out = quantised(run, catalogue, tmp_path / "small")
-    model = _quantised(load_run(out).config, catalogue, run)
+    model = quantised_model(load_run(out).config, catalogue, run)
     before = tables_of(full_model(run, catalogue))
     for side, tables in tables_of(model).items():
         for name, table in tables.items():
@@ -98,6 +98,15 @@ def test_bad_runs_and_sizes_are_refused(run, catalogue, tmp_path):
     assert not (tmp_path / "out").exists()
     with pytest.raises(InputError, match="tables must not start from trained ones"):
         build_model(load_run(small).config, catalogue)
+
+
+def test_users_of_a_model_without_them_are_refused(catalogue, tmp_path):
+    given = {"backbone": {"name": "gru4rec"}, "tables": TableConfig(embedding_dim=DIM)}
+    config = describe(catalogue, name="g", seed=0, training=EPOCHS, **given)
+    full = run_experiment(catalogue, config, tmp_path / "full")
+    with pytest.raises(InputError, match="sides must be both, or one that the model has tables of"):
+        quantised(full, catalogue, tmp_path / "small", sides="users")
+    assert not (tmp_path / "small").exists()
 
 
 @pytest.mark.parametrize("choice", [{"strategy": "trained"}, {"start": "trained"}])

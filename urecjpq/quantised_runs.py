@@ -18,6 +18,7 @@ import torch
 from urecjpq.assignment import assign_factors
 from urecjpq.config import RunConfig, TrainingConfig, parse_config
 from urecjpq.data.catalogue import Catalogue
+from urecjpq.errors import require
 from urecjpq.experiment import run_experiment
 from urecjpq.files import sha256_of
 from urecjpq.recommender import Recommender
@@ -83,16 +84,20 @@ def quantise_run(
     source = sha256_of(Path(run) / "model.safetensors")
     update = {"name": name, "tables": tables, "training": training, "source": source}
     made = parse_config(config.model_copy(update=update).to_json(), "the quantised run")
-    build = partial(_quantised, run=Path(run))
+    build = partial(quantised_model, run=Path(run))
     return run_experiment(
         catalogue, made, out, resume=resume, show_progress=show_progress, build=build
     )
 
 
-def _quantised(config: RunConfig, catalogue: Catalogue, run: Path) -> Recommender:
+def quantised_model(config: RunConfig, catalogue: Catalogue, run: Path) -> Recommender:
+    """Return the model of a finished run, its tables quantised as ``config`` says."""
     model, settings = full_model(run, catalogue), config.tables
     sizes = (settings.code_length, settings.codebook_size)
-    for side, tables in tables_of(model).items():
+    sides = tables_of(model)
+    rule = f"sides must be both, or one that the model has tables of: {', '.join(sides)}"
+    require(settings.sides in ("both", *sides), rule, settings.sides)
+    for side, tables in sides.items():
         if settings.of(side).kind == "jpq":
             made = _together(list(tables.values()), *sizes, config.seed)
             swap_tables(model, dict(zip(tables, made, strict=True)))
