@@ -237,6 +237,11 @@ def test_tables_that_make_no_sense_are_refused(choices, message):
         TableConfig(**choices)
 
 
+def test_a_run_without_tables_is_refused_in_one_line(catalogue):
+    with pytest.raises(InputError, match="^the run's settings: tables: Field required.$"):
+        describe(catalogue, name="x", seed=0, backbone={"name": "lightgcn"})
+
+
 @pytest.mark.parametrize(
     ("edit", "message"),
     [

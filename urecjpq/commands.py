@@ -6,12 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from pydantic import ValidationError
 
 from urecjpq.backbones import BACKBONES
-from urecjpq.config import TABLES, RunConfig, refuse_field
+from urecjpq.config import TABLES
 from urecjpq.data import load_catalogue
-from urecjpq.data.catalogue import Catalogue
 from urecjpq.encoding import encode_catalogue
 from urecjpq.errors import require
 from urecjpq.evaluation import evaluate
@@ -59,8 +57,8 @@ def train_run(
         catalogue = with_neighbours(catalogue)
     if feature_codes is not None:
         catalogue = with_quantised_features(catalogue, feature_codes)
-    described = _described(catalogue, choices)
-    return run_experiment(catalogue, described, out, resume=resume, log=log or ())
+    config = describe(catalogue, **choices)
+    return run_experiment(catalogue, config, out, resume=resume, log=log or ())
 
 
 def quantise_folder(
@@ -148,13 +146,6 @@ def recommend_list(
 
 def _spreads(tables: object) -> bool:
     return isinstance(tables, dict) and bool(tables.get("spread"))
-
-
-def _described(catalogue: Catalogue, choices: dict[str, Any]) -> RunConfig:
-    try:
-        return describe(catalogue, **choices)
-    except ValidationError as error:
-        raise refuse_field(error, "the run's settings") from None
 
 
 def _apply(choices: dict[str, Any], setting: str) -> None:

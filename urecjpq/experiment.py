@@ -5,8 +5,10 @@ import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from pydantic import ValidationError
+
 from urecjpq.build import build_model
-from urecjpq.config import CatalogueReference, RunConfig, parse_config
+from urecjpq.config import CatalogueReference, RunConfig, parse_config, refuse_field
 from urecjpq.data.catalogue import Catalogue
 from urecjpq.errors import require
 from urecjpq.files import read_json, write_text
@@ -20,12 +22,19 @@ CHECKPOINT = "checkpoint.safetensors"
 
 
 def describe(catalogue: Catalogue, **choices) -> RunConfig:
-    """Return the configuration of a run on ``catalogue``; ``choices`` are fields of `RunConfig`."""
+    """Return the configuration of a run on ``catalogue``; ``choices`` are fields of `RunConfig`.
+
+    Raises:
+        InputError: A field that is missing, unknown or out of range.
+    """
     everything = CatalogueReference(
         name=catalogue.name, digest=catalogue.digest, content=catalogue.content_digests
     )
     version = importlib.metadata.version("urecjpq")
-    config = RunConfig(version=version, catalogue=everything, **choices)
+    try:
+        config = RunConfig(version=version, catalogue=everything, **choices)
+    except ValidationError as error:
+        raise refuse_field(error, "the run's settings") from None
     content = _used_content(catalogue, config)
     used = everything.model_copy(update={"content": content})
     return _with_defaults(config).model_copy(update={"catalogue": used})
