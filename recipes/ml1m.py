@@ -7,16 +7,19 @@ film of each user is the test, the last but one of 1,024 users the validation; a
 seen ones are ranked. NDCG@10 to reach with full tables, as independent code does: SASRec with BCE
 0.125–0.135 and with the softmax 0.175–0.185, gSASRec 0.165–0.175, BERT4Rec 0.15–0.16, GRU4Rec with
 the softmax 0.13. Reached here in few epochs (benchmarks/results/ml-1m-sequential.md): SASRec with
-the softmax 0.161 after 20, GRU4Rec 0.158 after 12, and 0.160 with JPQ kmeans of 32 sub-ids; an
-epoch takes about a minute on one core. Finished runs are kept and an unfinished one goes on: the
-same command continues, and --models and --tables take a part of the whole.
+the softmax 0.161 after 20, and 0.158 quantised to 32 sub-ids afterwards (--quantise 32), GRU4Rec
+0.158 after 12, and 0.160 with JPQ kmeans of 32 sub-ids; an epoch takes half a minute to a minute on
+one core. Finished runs are kept and an unfinished one goes on: the same command continues, and
+--models and --tables take a part of the whole.
 """
 
 import argparse
+from pathlib import Path
 
-from urecjpq import describe, load_catalogue, run_grid
+from urecjpq import describe, load_catalogue, quantise_run, run_grid
 from urecjpq.config import TABLES, TrainingConfig
-from urecjpq.data import partition_leave_one_out
+from urecjpq.data import Catalogue, partition_leave_one_out
+from urecjpq.quantised_runs import RATE
 from urecjpq.recipe import conclude, options
 from urecjpq.sequential import BERT4RecConfig, GRU4RecConfig, GSASRecConfig, SASRecConfig
 from urecjpq.sequential.losses import BCE
@@ -35,6 +38,8 @@ ALL_TABLES = {name: table for name, table in TABLES.items() if not table.spread}
 }
 # Small batches: many steps an epoch, which is what a processor without an accelerator can pay for.
 TRAINING = TrainingConfig(learning_rate=1e-3, batch_size=32, patience=10)
+EPOCHS_AFTER = 4
+"""Of a model whose tables were quantised: validation is best after the first already."""
 
 
 def main(given: argparse.Namespace) -> None:
@@ -54,11 +59,24 @@ def main(given: argparse.Namespace) -> None:
         for table in given.tables
     ]
     folders = run_grid(catalogue, configs, given.out, given.workers)
+    for config, folder in zip(configs, folders[:], strict=True):
+        if config.tables == TABLES["full"]:
+            folders += [quantised(folder, catalogue, length) for length in given.quantise]
     conclude(folders, given.out, "ml-1m")
+
+
+def quantised(full: Path, catalogue: Catalogue, code_length: int) -> Path:
+    """Return the folder of a run with full tables, made small by codes of what it learned."""
+    training = TRAINING.model_copy(update={"learning_rate": RATE, "max_epochs": EPOCHS_AFTER})
+    name, _, seed = full.name.rpartition("-")
+    out = full.parent / f"{name}-quantised-m{code_length}-{seed}"
+    sizes = {"code_length": code_length, "centroid_dtype": "float16"}
+    return quantise_run(full, catalogue, out, **sizes, training=training, resume=True)
 
 
 if __name__ == "__main__":
     parser = options("Sequential models on ML-1M, full and quantised", "ml-1m", "runs/ml-1m")
     parser.add_argument("--models", nargs="+", default=list(MODELS), choices=MODELS)
     parser.add_argument("--tables", nargs="+", default=list(ALL_TABLES), choices=ALL_TABLES)
+    parser.add_argument("--quantise", type=int, nargs="*", default=[], help="full runs, to m codes")
     main(parser.parse_args())

@@ -142,8 +142,11 @@ def test_films_are_compared_from_the_publishers_format(recipe, tmp_path, capsys)
     card = card_without_counts("ml-1m", "ml-1m", tmp_path)
     card.write_text(re.sub(r", num_bytes.*?[0-9a-f]{64}.", "", card.read_text()))
     prepare(card, tmp_path / "prepared", tmp_path)
-    options = ["--models", "sasrec-softmax", "--tables", "jpq-svd", "--epochs", 1]
+    options = ["--models", "sasrec-softmax", "--tables", "full", "jpq-svd", "--epochs", 1]
+    options += ["--quantise", 8]
     given = ["--card", card, "--data", tmp_path / "prepared"]
     recipe("ml1m", *given, *options, "--out", tmp_path / "out")
-    assert (tmp_path / "out" / "sasrec-softmax-jpq-svd-0" / "manifest.json").is_file()
-    assert "\nsasrec-softmax-jpq-svd " in capsys.readouterr().out
+    shown = capsys.readouterr().out
+    for name in ("sasrec-softmax-jpq-svd", "sasrec-softmax-full-quantised-m8"):
+        assert (tmp_path / "out" / f"{name}-0" / "manifest.json").is_file()
+        assert f"\n{name} " in shown
