@@ -16,7 +16,7 @@ from urecjpq.variations import vary
 
 SPREADS = (0.0, 0.25, 0.5, 1.0, 2.0)
 RATES = (3e-4, 1e-3)
-WEIGHTS = {"amazon-baby": {"image": 0.1, "text": 0.9}}
+WEIGHTS = dict.fromkeys(("amazon-baby", "amazon-sports"), {"image": 0.1, "text": 0.9})
 """Of modalities, as FREEDOM publishes them; equal ones elsewhere."""
 
 
