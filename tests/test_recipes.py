@@ -44,7 +44,7 @@ def test_a_category_is_compared_from_raw_reviews(recipe, name, tmp_path, capsys)
     assert_compared(capsys.readouterr().out, out, name, runs)
 
 
-MAIN_TABLES = ("full", "full-factors", "jpq-kmeans")
+MAIN_TABLES = ("full", "full-factors", "full-spread", "jpq-kmeans", "jpq-spread")
 
 
 def card_without_counts(name, whole, folder, category=""):
