@@ -10,7 +10,7 @@ is that of a paired test over users, on metrics averaged over the seeds of each;
 import argparse
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from urecjpq import compare_runs
@@ -49,16 +49,20 @@ def chosen(named: dict[str, list[Path]]) -> list[Path]:
     )
 
 
+def table_bytes(line: Line) -> int:
+    """Return the bytes of the tables of users and of items."""
+    return line.sizes["user_table_bytes"] + line.sizes["item_table_bytes"]
+
+
 def record_of(lines: dict[str, Line]) -> dict:
     """Return what is compared of the lines of one backbone, the last of them quantised, by kind."""
     *_, quantised = lines.values()
     record: dict = {"backbone": quantised.backbone}
     for kind, line in lines.items():
-        sizes = line.sizes
         record[kind] = {metric: round(line.metrics[metric], 5) for metric in METRICS}
         record[kind] |= {"name": line.name, "seeds": len(line.seeds)}
-        record[kind]["table_bytes"] = sizes["user_table_bytes"] + sizes["item_table_bytes"]
-        record[kind]["trainable_parameters"] = sizes["trainable_parameters"]
+        record[kind]["table_bytes"] = table_bytes(line)
+        record[kind]["trainable_parameters"] = line.sizes["trainable_parameters"]
         if line is not quantised:
             for metric in METRICS:
                 change = quantised.metrics[metric] / line.metrics[metric] - 1
@@ -94,7 +98,7 @@ def markdown(records: list[dict], start: str = "factors") -> str:
         cells = [
             record["backbone"],
             *counts,
-            *map(_scores, kinds),
+            *map(scores, kinds),
             *map(_changes, kinds[:2]),
             *_saved(record[full], record[quantised]),
         ]
@@ -103,7 +107,8 @@ def markdown(records: list[dict], start: str = "factors") -> str:
     return "\n".join(lines)
 
 
-def _scores(kind: dict | None) -> str:
+def scores(kind: Mapping | None) -> str:
+    """Return Recall@20 and NDCG@20 as a cell of the table."""
     return " / ".join(f"{kind[metric]:.4f}" for metric in METRICS) if kind else "not run"
 
 

@@ -10,6 +10,8 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
+from family import METRICS, scores, table_bytes
+
 from urecjpq import compare_runs
 from urecjpq.files import read_json
 from urecjpq.line import Line
@@ -17,7 +19,6 @@ from urecjpq.manifest import is_finished
 from urecjpq.significance import paired_test
 
 MARK = "-quantised-m"
-METRICS = ("recall@20", "ndcg@20")
 
 
 def named(folders: Sequence[Path]) -> dict[str, list[Path]]:
@@ -50,27 +51,19 @@ def markdown(groups: dict[str, list[tuple[int, Line, Line]]]) -> str:
         for length, full, small in sorted(pairs, key=lambda pair: pair[0]):
             changes = [small.metrics[metric] / full.metrics[metric] - 1 for metric in METRICS]
             means.setdefault(length, []).append(changes)
-            cells = [backbone, str(length), str(len(small.seeds)), _scores(full), _scores(small)]
+            cells = [backbone, str(length), str(len(small.seeds))]
+            cells += [scores(full.metrics), scores(small.metrics)]
             cells += map(_change, METRICS, changes, [full] * 2, [small] * 2)
-            lines.append(
-                f"| {' | '.join([*cells, f'{_bytes(full) / _bytes(small):.0f}x smaller'])} |"
-            )
+            cells.append(f"{table_bytes(full) / table_bytes(small):.0f}x smaller")
+            lines.append(f"| {' | '.join(cells)} |")
     for length, changes in sorted(means.items()):
         mean = [f"{sum(values) / len(values):+.1%}" for values in zip(*changes, strict=True)]
         lines.append(f"| **mean of {len(changes)}** | {length} | | | | {' | '.join(mean)} | |")
     return "\n".join(lines)
 
 
-def _scores(line: Line) -> str:
-    return " / ".join(f"{line.metrics[metric]:.4f}" for metric in METRICS)
-
-
 def _change(metric: str, change: float, full: Line, small: Line) -> str:
     return f"{change:+.1%} ({paired_test(full.per_user[metric], small.per_user[metric]):.1g})"
-
-
-def _bytes(line: Line) -> int:
-    return line.sizes["user_table_bytes"] + line.sizes["item_table_bytes"]
 
 
 if __name__ == "__main__":

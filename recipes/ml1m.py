@@ -14,13 +14,12 @@ one core. Finished runs are kept and an unfinished one goes on: the same command
 """
 
 import argparse
-from pathlib import Path
 
-from urecjpq import describe, load_catalogue, quantise_run, run_grid
+from urecjpq import describe, load_catalogue, run_grid
 from urecjpq.config import TABLES, TrainingConfig
-from urecjpq.data import Catalogue, partition_leave_one_out
+from urecjpq.data import partition_leave_one_out
 from urecjpq.quantised_runs import RATE
-from urecjpq.recipe import conclude, options
+from urecjpq.recipe import conclude, options, quantised
 from urecjpq.sequential import BERT4RecConfig, GRU4RecConfig, GSASRecConfig, SASRecConfig
 from urecjpq.sequential.losses import BCE
 
@@ -59,19 +58,12 @@ def main(given: argparse.Namespace) -> None:
         for table in given.tables
     ]
     folders = run_grid(catalogue, configs, given.out, given.workers)
+    after = TRAINING.model_copy(update={"learning_rate": RATE, "max_epochs": EPOCHS_AFTER})
     for config, folder in zip(configs, folders[:], strict=True):
         if config.tables == TABLES["full"]:
-            folders += [quantised(folder, catalogue, length) for length in given.quantise]
+            given_run = (folder, catalogue, given.out)
+            folders += [quantised(*given_run, m, training=after) for m in given.quantise]
     conclude(folders, given.out, "ml-1m")
-
-
-def quantised(full: Path, catalogue: Catalogue, code_length: int) -> Path:
-    """Return the folder of a run with full tables, made small by codes of what it learned."""
-    training = TRAINING.model_copy(update={"learning_rate": RATE, "max_epochs": EPOCHS_AFTER})
-    name, _, seed = full.name.rpartition("-")
-    out = full.parent / f"{name}-quantised-m{code_length}-{seed}"
-    sizes = {"code_length": code_length, "centroid_dtype": "float16"}
-    return quantise_run(full, catalogue, out, **sizes, training=training, resume=True)
 
 
 if __name__ == "__main__":

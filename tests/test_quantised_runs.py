@@ -12,7 +12,7 @@ from urecjpq.files import read_json, sha256_of
 from urecjpq.quantised_runs import quantised_model
 from urecjpq.tables import JPQEmbedding
 from urecjpq.testing import tiny_catalogue
-from urecjpq.trained import full_model, tables_of
+from urecjpq.trained import full_config, full_model, tables_of
 
 DIM, SIZES = 16, {"code_length": 8, "codebook_size": 32}
 MODELS = {"sasrec": {"tied": False, "num_heads": 2}, "lightgcn": {}, "freedom": {}, "dragon": {}}
@@ -55,8 +55,8 @@ def test_it_is_a_run_like_others(run, catalogue, tmp_path):
 
 def test_before_training_rows_are_the_nearest_joined_centroids(run, catalogue, tmp_path):
     out = quantised(run, catalogue, tmp_path / "small")
-    model = quantised_model(load_run(out).config, catalogue, run)
-    before = tables_of(full_model(run, catalogue))
+    model = quantised_model(load_run(out).config, catalogue, run, full_config(run))
+    before = tables_of(full_model(run, full_config(run), catalogue))
     for side, tables in tables_of(model).items():
         for name, table in tables.items():
             assert isinstance(table, JPQEmbedding)

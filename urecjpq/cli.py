@@ -75,9 +75,7 @@ def train(
 
     _set_threads(threads)
     options = (seed, encoder, settings, resume, feature_codes, log)
-    folder = train_run(card, out, data, backbone, tables, *options)
-    typer.echo((folder / "README.md").read_text(encoding="utf-8").split("---\n", 2)[2])
-    typer.echo(f"Run: {folder}")
+    quantise_cli.print_run(train_run(card, out, data, backbone, tables, *options))
 
 
 @app.command()

@@ -121,7 +121,7 @@ def _compress(
 ) -> Path:
     config = full_config(run)
     require(not is_finished(out), f"folder must not hold a run yet: {out}", "a finished run")
-    backbone = full_model(run, catalogue)
+    backbone = full_model(run, config, catalogue)
     if not isinstance(backbone, Backbone):
         raise InputError(f"{run} must be of a graph model; got {config.backbone.name}.")
     sides = tables_of(backbone).values()

@@ -28,6 +28,10 @@ def quantise(
     from urecjpq.commands import quantise_folder
 
     options = (code_length, codebook_size, sides, centroid_dtype)
-    folder = quantise_folder(run, out, card, data, encoder, options, resume)
+    print_run(quantise_folder(run, out, card, data, encoder, options, resume))
+
+
+def print_run(folder: Path) -> None:
+    """Print the card of a finished run, without its front matter, and where it lies."""
     typer.echo((folder / "README.md").read_text(encoding="utf-8").split("---\n", 2)[2])
     typer.echo(f"Run: {folder}")

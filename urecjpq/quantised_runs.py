@@ -84,15 +84,17 @@ def quantise_run(
     source = sha256_of(Path(run) / "model.safetensors")
     update = {"name": name, "tables": tables, "training": training, "source": source}
     made = parse_config(config.model_copy(update=update).to_json(), "the quantised run")
-    build = partial(quantised_model, run=Path(run))
+    build = partial(quantised_model, run=Path(run), full=config)
     return run_experiment(
         catalogue, made, out, resume=resume, show_progress=show_progress, build=build
     )
 
 
-def quantised_model(config: RunConfig, catalogue: Catalogue, run: Path) -> Recommender:
-    """Return the model of a finished run, its tables quantised as ``config`` says."""
-    model, settings = full_model(run, catalogue), config.tables
+def quantised_model(
+    config: RunConfig, catalogue: Catalogue, run: Path, full: RunConfig
+) -> Recommender:
+    """Return the model of a finished run of ``full``, its tables quantised as ``config`` says."""
+    model, settings = full_model(run, full, catalogue), config.tables
     sizes = (settings.code_length, settings.codebook_size)
     sides = tables_of(model)
     rule = f"sides must be both, or one that the model has tables of: {', '.join(sides)}"

@@ -12,9 +12,10 @@ from urecjpq.data.catalogue import Catalogue
 from urecjpq.data.item_pictures import fetch_item_pictures
 from urecjpq.encoding import encode_catalogue
 from urecjpq.experiment import describe
-from urecjpq.files import write_text
+from urecjpq.files import read_json, write_text
 from urecjpq.graphs.neighbours import with_neighbours
 from urecjpq.grid import run_grid
+from urecjpq.quantised_runs import quantise_run
 from urecjpq.report import write_report
 
 MAIN_NAMES = ("full", "full-factors", "jpq-kmeans", "full-spread", "jpq-spread")
@@ -34,6 +35,22 @@ def spread_by(tables: Mapping[str, TableConfig], shares: Mapping[str, float]) ->
         name: table.model_copy(update={"spread": dict(shares)}) if table.spread else table
         for name, table in tables.items()
     }
+
+
+def quantised(run: Path, catalogue: Catalogue, out: Path, code_length: int, **choices) -> Path:
+    """Return the folder in ``out`` of a run quantised with centroids in half precision.
+
+    Args:
+        run: Finished, with full tables.
+        catalogue: The data it was trained on.
+        out: Folder for runs.
+        code_length: Sub-ids of a user or an item.
+        choices: Others of `urecjpq.quantise_run`.
+    """
+    config = read_json(run / "config.json")
+    folder = out / f"{config['name']}-quantised-m{code_length}-{config['seed']}"
+    choices |= {"code_length": code_length, "centroid_dtype": "float16"}
+    return quantise_run(run, catalogue, folder, **choices, resume=True)
 
 
 def options(

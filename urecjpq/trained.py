@@ -30,13 +30,12 @@ def full_config(run: Path) -> RunConfig:
     return config
 
 
-def full_model(run: Path, catalogue: Catalogue) -> Recommender:
-    """Return the trained model of a finished run with full tables.
+def full_model(run: Path, config: RunConfig, catalogue: Catalogue) -> Recommender:
+    """Return the trained model of a finished run whose `full_config` is ``config``.
 
     Raises:
-        InputError: See `full_config`; or other data than it was trained on.
+        InputError: Other data than it was trained on.
     """
-    config = full_config(run)
     require_catalogue(catalogue, config)
     model = build_model(config, catalogue)
     model.load_state_dict(read_tensors(run / "model.safetensors")[0])
