@@ -69,7 +69,7 @@ def assert_same(actual, expected, table, queries):
 
 def test_bce_is_the_formula(table, queries):
     actual = BCE(num_negatives=3)(table, queries, POSITIVES, generator())
-    scores = dense_scores(table, queries)
+    scores = dense_scores(table, queries) - math.log(3)
     negatives = torch.randint(NUM_ITEMS, (NUM_QUERIES, 3), generator=generator())
     positive = -F.logsigmoid(scores.gather(1, POSITIVES[:, None])).sum(1)
     negative = -F.logsigmoid(-scores.gather(1, negatives)).sum(1)
@@ -80,10 +80,10 @@ def test_bce_is_the_formula(table, queries):
 def test_gbce_is_bce_of_transformed_scores(table, queries, t):
     k = 5
     actual = GBCE(num_negatives=k, t=t)(table, queries, POSITIVES, generator())
-    scores = dense_scores(table, queries)
     negatives = torch.randint(NUM_ITEMS, (NUM_QUERIES, k), generator=generator())
     alpha = k / (NUM_ITEMS - 1)
     beta = alpha * (t * (1 - 1 / alpha) + 1 / alpha)
+    scores = dense_scores(table, queries) + math.log(beta / k)
     positive = scores.gather(1, POSITIVES[:, None])
     transformed = (1 / (positive.sigmoid() ** -beta - 1)).log()
     logits = torch.cat([transformed, scores.gather(1, negatives)], 1)
@@ -96,6 +96,16 @@ def test_gbce_without_calibration_is_bce(table, queries):
     settings = {"table": table, "queries": queries, "positives": POSITIVES}
     with_gbce = GBCE(num_negatives=7, t=0)(**settings, generator=generator())
     assert_same(with_gbce, BCE(num_negatives=7)(**settings, generator=generator()), table, queries)
+
+
+@pytest.mark.parametrize("loss", [BCE(), BCE(num_negatives=20), GBCE(num_negatives=20)])
+def test_all_scores_zero_is_where_no_common_offset_helps(loss):
+    rows, queries = nn.Embedding(NUM_ITEMS, 1), torch.ones(NUM_QUERIES, 1)
+    nn.init.zeros_(rows.weight)
+    loss(rows, queries, POSITIVES, generator()).backward()
+    assert rows.weight.grad is not None
+    torch.testing.assert_close(rows.weight.grad.sum(), torch.tensor(0.0), atol=1e-7, rtol=0)
+    assert rows.weight.grad.abs().sum() > 0
 
 
 def test_gbce_refuses_more_negatives_than_there_are():
