@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from urecjpq import compare_runs
+from urecjpq.columns import format_bytes
 from urecjpq.files import read_json
 from urecjpq.line import Line
 from urecjpq.manifest import is_finished
@@ -26,6 +27,8 @@ KINDS = {
 """Full tables with a random start, with that of the quantised ones, and these, by that start."""
 METRICS = ("recall@20", "ndcg@20")
 COUNTS = ("trials", "seeds")
+SIZES = ("trainable_parameters", "checkpoint_bytes")
+SAVED = ("tables", "trained numbers", "checkpoint")
 TRIAL = re.compile(r"(?P<backbone>[a-z0-9]+)-(?P<kind>[a-z-]+?)(-d\d+)?(-[\d.e-]+)?-(?P<seed>\d)")
 
 
@@ -49,9 +52,10 @@ def chosen(named: dict[str, list[Path]]) -> list[Path]:
     )
 
 
-def table_bytes(line: Line) -> int:
-    """Return the bytes of the tables of users and of items."""
-    return line.sizes["user_table_bytes"] + line.sizes["item_table_bytes"]
+def sizes(line: Line) -> dict[str, int]:
+    """Return the bytes of users' and items' tables together, and what else `saved` compares."""
+    tables = line.sizes["user_table_bytes"] + line.sizes["item_table_bytes"]
+    return {"table_bytes": tables} | {name: line.sizes[name] for name in SIZES}
 
 
 def record_of(lines: dict[str, Line]) -> dict:
@@ -61,8 +65,7 @@ def record_of(lines: dict[str, Line]) -> dict:
     for kind, line in lines.items():
         record[kind] = {metric: round(line.metrics[metric], 5) for metric in METRICS}
         record[kind] |= {"name": line.name, "seeds": len(line.seeds)}
-        record[kind]["table_bytes"] = table_bytes(line)
-        record[kind]["trainable_parameters"] = line.sizes["trainable_parameters"]
+        record[kind] |= sizes(line)
         if line is not quantised:
             for metric in METRICS:
                 change = quantised.metrics[metric] / line.metrics[metric] - 1
@@ -89,8 +92,7 @@ def records_of(folders: Sequence[Path], start: str = "factors") -> list[dict]:
 def markdown(records: list[dict], start: str = "factors") -> str:
     """Return the records as a table, with the mean changes below."""
     full, started, quantised = asked = KINDS[start]
-    heads = ["model", "trials", "seeds", *asked, "JPQ against full (p)", f"against {started} (p)"]
-    heads += ["tables", "trained"]
+    heads = ["model", *COUNTS, *asked, "JPQ against full (p)", f"against {started} (p)", *SAVED]
     lines = [f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
     for record in records:
         kinds = [record.get(kind) for kind in asked]
@@ -100,10 +102,10 @@ def markdown(records: list[dict], start: str = "factors") -> str:
             *counts,
             *map(scores, kinds),
             *map(_changes, kinds[:2]),
-            *_saved(record[full], record[quantised]),
+            *saved(record[full], record[quantised]),
         ]
         lines.append(f"| {' | '.join(cells)} |")
-    lines.append(f"| **mean** | | | | | {_mean(records, full)} | {_mean(records, started)} | | |")
+    lines.append(f"| **mean** | | | | | {_mean(records, full)} | {_mean(records, started)} | | | |")
     return "\n".join(lines)
 
 
@@ -119,10 +121,14 @@ def _changes(kind: dict | None) -> str:
     return " / ".join(f"{change:+.1%} ({p_value:.1g})" for change, p_value in pairs)
 
 
-def _saved(full: dict, quantised: dict) -> list[str]:
-    """Return how many times smaller tables are, and the share of trained numbers that is saved."""
-    trained = quantised["trainable_parameters"] / full["trainable_parameters"] - 1
-    return [f"{full['table_bytes'] / quantised['table_bytes']:.0f}x smaller", f"{trained:+.1%}"]
+def saved(full: Mapping, quantised: Mapping) -> list[str]:
+    """Return what `SAVED` were and are, as cells of the table."""
+    before, after = (kind["table_bytes"] for kind in (full, quantised))
+    cells = [f"{format_bytes(before)} → {format_bytes(after)} ({before / after:.0f}x)"]
+    for name, form in zip(SIZES, ("{:,}".format, format_bytes), strict=True):
+        change = quantised[name] / full[name] - 1
+        cells.append(f"{form(full[name])} → {form(quantised[name])} ({change:+.1%})")
+    return cells
 
 
 def _mean(records: list[dict], kind: str) -> str:

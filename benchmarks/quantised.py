@@ -10,7 +10,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from family import METRICS, scores, table_bytes
+from family import METRICS, SAVED, saved, scores, sizes
 
 from urecjpq import compare_runs
 from urecjpq.files import read_json
@@ -44,7 +44,7 @@ def groups(folders: Sequence[Path]) -> dict[str, list[tuple[int, Line, Line]]]:
 
 def markdown(groups: dict[str, list[tuple[int, Line, Line]]]) -> str:
     """Return one row for each backbone and code length, with the mean changes below."""
-    heads = ("model", "m", "seeds", "full", "quantised", "Recall@20 (p)", "NDCG@20 (p)", "tables")
+    heads = ["model", "m", "seeds", "full", "quantised", "Recall@20 (p)", "NDCG@20 (p)", *SAVED]
     lines = [f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
     means: dict[int, list[list[float]]] = {}
     for backbone, pairs in groups.items():
@@ -54,11 +54,11 @@ def markdown(groups: dict[str, list[tuple[int, Line, Line]]]) -> str:
             cells = [backbone, str(length), str(len(small.seeds))]
             cells += [scores(full.metrics), scores(small.metrics)]
             cells += map(_change, METRICS, changes, [full] * 2, [small] * 2)
-            cells.append(f"{table_bytes(full) / table_bytes(small):.0f}x smaller")
+            cells += saved(sizes(full), sizes(small))
             lines.append(f"| {' | '.join(cells)} |")
     for length, changes in sorted(means.items()):
         mean = [f"{sum(values) / len(values):+.1%}" for values in zip(*changes, strict=True)]
-        lines.append(f"| **mean of {len(changes)}** | {length} | | | | {' | '.join(mean)} | |")
+        lines.append(f"| **mean of {len(changes)}** | {length} | | | | {' | '.join(mean)} | | | |")
     return "\n".join(lines)
 
 
