@@ -257,3 +257,17 @@ def test_bytes_are_those_of_real_tables(arguments, expected):
     table = JPQEmbedding(np.zeros((num_rows, code_length)), dim, size)
     table = table.half() if bytes_per_number == 2 else table
     assert (table.codes.nbytes, table.centroids.nbytes) == expected[1:]
+
+
+@pytest.mark.parametrize(
+    ("bad", "message"),
+    [
+        ({"num_rows": 0}, r"num_rows must be at least 1; got 0"),
+        ({"codebook_size": -1}, r"codebook_size must be at least 1; got -1"),
+        ({"bytes_per_number": 0}, r"bytes_per_number must be at least 1; got 0"),
+        ({"code_length": 3}, r"code_length must divide embedding_dim 512; got 3"),
+    ],
+)
+def test_sizes_that_no_table_has_are_refused(bad, message):
+    with pytest.raises(InputError, match=message):
+        table_memory(**{"num_rows": 10, **bad})

@@ -133,7 +133,9 @@ def test_histories_are_compared_from_raw_files(recipe, name, card, write, tmp_pa
     assert config["exclude"] == "none"
 
 
-def test_films_are_compared_from_the_publishers_format(recipe, tmp_path, capsys):
+@pytest.fixture
+def films(tmp_path):
+    """Options that name a small catalogue prepared from GroupLens's format."""
     with zipfile.ZipFile(tmp_path / "ml-1m.zip", "w") as archive:
         lines = [f"{u}::{p}::4::{978300000 + day}\n" for u, day, p in visits() if day < 8]
         archive.writestr("ml-1m/ratings.dat", "".join(lines))
@@ -142,11 +144,39 @@ def test_films_are_compared_from_the_publishers_format(recipe, tmp_path, capsys)
     card = card_without_counts("ml-1m", "ml-1m", tmp_path)
     card.write_text(re.sub(r", num_bytes.*?[0-9a-f]{64}.", "", card.read_text()))
     prepare(card, tmp_path / "prepared", tmp_path)
+    return ["--card", card, "--data", tmp_path / "prepared"]
+
+
+def test_films_are_compared_from_the_publishers_format(recipe, films, tmp_path, capsys):
     options = ["--models", "sasrec-softmax", "--tables", "full", "jpq-svd", "--epochs", 1]
     options += ["--quantise", 8]
-    given = ["--card", card, "--data", tmp_path / "prepared"]
-    recipe("ml1m", *given, *options, "--out", tmp_path / "out")
+    recipe("ml1m", *films, *options, "--out", tmp_path / "out")
     shown = capsys.readouterr().out
     for name in ("sasrec-softmax-jpq-svd", "sasrec-softmax-full-quantised-m8"):
         assert (tmp_path / "out" / f"{name}-0" / "manifest.json").is_file()
         assert f"\n{name} " in shown
+
+
+def test_a_grid_of_dimension_and_code_length(recipe, films, tmp_path, capsys):
+    options = ["--dims", 16, 8, "--code-lengths", 2, 4, "--epochs", 1, "--table", "jpq-random"]
+    recipe("size_grid", *films, *options, "--out", tmp_path / "out")
+    head, _, *rows = capsys.readouterr().out.splitlines()[-4:]
+    assert head == "| d | full | m = 2 | m = 4 |"
+    cells = [[cell.split()[0] for cell in row.strip("| ").split(" | ")] for row in rows]
+    assert [row[0] for row in cells] == ["16", "8"]
+    for dim, *shown in cells:
+        names = [f"sasrec-full-d{dim}", *(f"sasrec-jpq-random-d{dim}-m{m}" for m in (2, 4))]
+        for value, name in zip(shown, names, strict=True):
+            metrics = json.loads((tmp_path / "out" / f"{name}-0" / "metrics.json").read_text())
+            assert value == f"{metrics['test']['ndcg@10']:.4f}"
+    assert (tmp_path / "out" / "size-grid.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_bytes_of_tables_as_published(recipe, capsys):
+    recipe("table_memory")
+    *_, gowalla = capsys.readouterr().out.splitlines()
+    assert gowalla.split(" | ")[1:3] == ["1,271,638", "2.60 GB"]
+    assert gowalla.split(" | ")[5] == "10.7 MB (0.41 %)"  # m = 8
+    with pytest.raises(SystemExit):
+        recipe("table_memory", "--rows", 10, "--code-lengths", 3)
+    assert "code_length must divide embedding_dim 512; got 3" in capsys.readouterr().err

@@ -133,8 +133,17 @@ def table_memory(
         codebook_size: ``b``.
         bytes_per_number: 4 for float32, 2 for half precision.
 
+    Raises:
+        InputError: A number below 1, or ``d`` is no multiple of ``m``.
+
     Source: RecJPQ (arXiv:2312.06165), Table 2.
     """
+    sizes = {"num_rows": num_rows, "embedding_dim": embedding_dim, "code_length": code_length}
+    sizes |= {"codebook_size": codebook_size, "bytes_per_number": bytes_per_number}
+    for name, size in sizes.items():
+        require(size >= 1, f"{name} must be at least 1", size)
+    rule = f"code_length must divide embedding_dim {embedding_dim}"
+    require(embedding_dim % code_length == 0, rule, code_length)
     full = num_rows * embedding_dim * bytes_per_number
     codes = num_rows * code_length * np.dtype(code_dtype(codebook_size)).itemsize
     centroids = codebook_size * embedding_dim * bytes_per_number
