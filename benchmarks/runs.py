@@ -8,7 +8,7 @@ import json
 from pathlib import Path
 from statistics import median
 
-from urecjpq.config import parse_config
+from urecjpq.config import read_config
 from urecjpq.files import read_json, read_json_lines
 from urecjpq.manifest import is_finished, verify_run
 
@@ -16,7 +16,7 @@ from urecjpq.manifest import is_finished, verify_run
 def line_of(run: Path) -> dict:
     """Return name, seed, settings, metrics, sizes, epochs and the median seconds of an epoch."""
     verify_run(run)
-    config = parse_config((run / "config.json").read_text(), str(run / "config.json"))
+    config = read_config(run)
     history = read_json_lines(run / "history.jsonl")
     settings = {
         "name": config.name,

@@ -25,10 +25,10 @@ from urecjpq.sequential.losses import BCE
 
 VALIDATION_USERS = 1024
 MODELS = {
-    "sasrec-softmax": SASRecConfig(),
-    "sasrec-bce": SASRecConfig(loss=BCE()),
-    "gsasrec": GSASRecConfig(),
-    "bert4rec-softmax": BERT4RecConfig(),
+    "sasrec-softmax": SASRecConfig(dropout=0.1),
+    "sasrec-bce": SASRecConfig(loss=BCE(), dropout=0.1),
+    "gsasrec": GSASRecConfig(dropout=0.1),
+    "bert4rec-softmax": BERT4RecConfig(dropout=0.1),
     "gru4rec-softmax": GRU4RecConfig(),
 }
 # Codes of 8 sub-ids, and with kmeans of 32 as well: as many trained numbers, and 24 bytes more.
@@ -36,7 +36,7 @@ ALL_TABLES = {name: table for name, table in TABLES.items() if not table.spread}
     "jpq-kmeans-m32": TABLES["jpq-kmeans"].model_copy(update={"code_length": 32}),
 }
 # Small batches: many steps an epoch, which is what a processor without an accelerator can pay for.
-TRAINING = TrainingConfig(learning_rate=1e-3, batch_size=32, patience=10)
+TRAINING = TrainingConfig(learning_rate=1e-3, batch_size=32, patience=10, averaging=0.8)
 EPOCHS_AFTER = 4
 """Of a model whose tables were quantised: validation is best after the first already."""
 

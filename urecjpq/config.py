@@ -1,6 +1,7 @@
 """What a run is made of, checked before anything is computed."""
 
 import hashlib
+from pathlib import Path
 from typing import ClassVar, Literal
 
 from pydantic import Field, NonNegativeFloat, ValidationError, model_validator
@@ -198,6 +199,16 @@ TABLES = {
     "jpq-spread": TableConfig(kind="jpq", strategy="kmeans", start="factors", spread=0.5),
 }
 """The tables that recipes compare, by the name they carry in run folders and reports."""
+
+
+def read_config(folder: Path) -> RunConfig:
+    """Return the configuration of a run folder.
+
+    Raises:
+        InputError: See `parse_config`.
+    """
+    path = folder / "config.json"
+    return parse_config(path.read_text(), str(path))
 
 
 def parse_config(text: str, source: str) -> RunConfig:

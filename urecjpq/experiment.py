@@ -8,7 +8,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from urecjpq.build import build_model
-from urecjpq.config import CatalogueReference, RunConfig, parse_config, refuse_field
+from urecjpq.config import CatalogueReference, RunConfig, read_config, refuse_field
 from urecjpq.data.catalogue import Catalogue
 from urecjpq.errors import require
 from urecjpq.files import read_json, write_text
@@ -176,7 +176,7 @@ def _is_done(folder: Path, config: RunConfig, resume: bool) -> bool:
         "Pass --resume to go on with it, or choose another folder.",
     )
     require(
-        parse_config(path.read_text(), str(path)) == config,
+        read_config(folder) == config,
         f"{path} must equal the configuration to resume",
         "another configuration or other data",
         "Choose another folder.",

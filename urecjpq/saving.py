@@ -17,7 +17,7 @@ from urecjpq.files import read_tensors, write_json, write_tensors, write_text, w
 from urecjpq.graphs.frozen import FrozenFeatures
 from urecjpq.manifest import CHECKPOINT_FILES, VECTORS, write_run_manifest
 from urecjpq.recommender import Recommender
-from urecjpq.runs import ITEM_CENTROIDS, USER_CENTROIDS, graph_tensors
+from urecjpq.run_folder import ITEM_CENTROIDS, USER_CENTROIDS, graph_tensors
 from urecjpq.sequential.backbone import SequentialSettings
 from urecjpq.tables import JPQEmbedding
 

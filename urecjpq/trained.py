@@ -6,7 +6,7 @@ from pathlib import Path
 from torch import nn
 
 from urecjpq.build import build_model
-from urecjpq.config import RunConfig, parse_config
+from urecjpq.config import RunConfig, read_config
 from urecjpq.data.catalogue import Catalogue
 from urecjpq.errors import require
 from urecjpq.experiment import require_catalogue
@@ -25,7 +25,7 @@ def full_config(run: Path) -> RunConfig:
         InputError: The run is damaged, unfinished, or has no full tables.
     """
     verify_run(run)
-    config = parse_config((run / "config.json").read_text(), str(run / "config.json"))
+    config = read_config(run)
     require(config.tables.kind == "full", f"{run} must have full tables", config.tables.kind)
     return config
 

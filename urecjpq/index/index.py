@@ -6,13 +6,20 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from scipy.sparse import issparse
-from torch import Tensor
 
 from urecjpq.errors import require
 from urecjpq.index import store, updates
 from urecjpq.index.filters import Allowed, Exclude, read_allow, read_exclude
-from urecjpq.index.layout import sub_id_type
+from urecjpq.index.inputs import (
+    Array,
+    as_numpy,
+    checked_codes,
+    finite,
+    per_query,
+    query_rows,
+    require_count,
+    require_rows,
+)
 from urecjpq.index.native import path
 from urecjpq.index.search import Request, SearchStatistics, choose_method, describe, run
 from urecjpq.index.segment import State
@@ -21,7 +28,6 @@ from urecjpq.index.vectors import encode_vectors, fit_vectors, unquantised
 from urecjpq.tables import JPQEmbedding
 
 METHODS = ("auto", "scan", "prune", "pqtopk", "dense")
-Array = np.ndarray | Tensor
 
 
 @dataclass(frozen=True)
@@ -73,10 +79,10 @@ class TopKIndex:
         Raises:
             InputError: A sub-id without a centroid, shapes that do not fit, or values not finite.
         """
-        values = _finite(centroids, "centroids").copy()  # they may be trained on
+        values = finite(centroids, "centroids").copy()  # they may be trained on
         require(values.ndim == 3, "centroids must have shape (m, b, d/m)", values.shape)
         source = TableSource(values)
-        checked = _checked_codes(_numpy(codes), source)
+        checked = checked_codes(as_numpy(codes), source)
         items = updates.Items(np.arange(len(checked)), checked)
         return cls(updates.build(items, source, values.shape[1], len(checked)))
 
@@ -104,15 +110,15 @@ class TopKIndex:
         Raises:
             InputError: Values not finite, or sizes that do not fit.
         """
-        values = _finite(vectors, "vectors")
+        values = finite(vectors, "vectors")
         require(values.ndim == 2 and len(values) > 0, "vectors must be (n, d)", values.shape)
         if code_length is None:
             source, codes = unquantised(values)
         else:
             source, codes = fit_vectors(values, code_length, codebook_size, seed)
         held = pad_lanes(values)
-        if np.may_share_memory(held, _numpy(vectors)):  # changed later, they would break the bounds
-            held = held.copy()
+        if np.may_share_memory(held, as_numpy(vectors)):
+            held = held.copy()  # changed later, they would break the bounds
         items = updates.Items(np.arange(len(values)), codes, held)
         return cls(updates.build(items, source, source.centroids.shape[1], len(values)))
 
@@ -160,14 +166,14 @@ class TopKIndex:
         """
         started = time.perf_counter_ns()
         state = self._state
-        rows = _queries(queries, state.source.embedding_dim)
-        _require_count("k", k)
-        _require_count("threads", threads)
+        rows = query_rows(queries, state.source.embedding_dim)
+        require_count("k", k)
+        require_count("threads", threads)
         require(method in METHODS, f"method must be one of {', '.join(METHODS)}", repr(method))
         request = Request(
             rows,
             int(k),
-            read_exclude(_per_query(exclude, queries), len(rows), state.num_ids),
+            read_exclude(per_query(exclude, queries), len(rows), state.num_ids),
             None if allow is None else read_allow(allow, state.num_ids),
             choose_method(state, method),
             threads,
@@ -200,7 +206,7 @@ class TopKIndex:
         Args:
             items: Codes, shape ``(n, m)``; vectors, shape ``(n, d)``, where it was made of such.
         """
-        _require_rows(items)
+        require_rows(items)
         with self._changing:
             ids = np.arange(self._state.num_ids, self._state.num_ids + len(items))
             self._put(ids, items)
@@ -213,7 +219,7 @@ class TopKIndex:
             ids: Whole numbers, each once. Shape ``(n,)``.
             items: As for `add`.
         """
-        _require_rows(items)
+        require_rows(items)
         with self._changing:
             checked = self._listable(ids)
             self._put(checked, items)
@@ -278,7 +284,7 @@ class TopKIndex:
         if len(ids) == 0:
             return
         if isinstance(state.source, VectorSource):
-            values = _finite(items, "items")
+            values = finite(items, "items")
             d = state.source.embedding_dim
             fits = values.ndim == 2 and values.shape[1] == d
             require(fits, f"items must be vectors of shape (n, {d})", values.shape)
@@ -286,66 +292,14 @@ class TopKIndex:
             new = updates.Items(ids, codes, pad_lanes(values))
         else:
             source = state.source
-            new = updates.Items(ids, _checked_codes(_numpy(items), source))
+            new = updates.Items(ids, checked_codes(as_numpy(items), source))
         self._state = updates.put(state, new.select(np.argsort(ids)), source)
 
     def _listable(self, ids: Array) -> np.ndarray:
-        given = _numpy(ids)
+        given = as_numpy(ids)
         whole = given.ndim == 1 and given.dtype.kind in "iu"
         require(whole, "ids must be whole numbers", f"{given.dtype} of shape {given.shape}")
         given = given.astype(np.int64)
         require(len(np.unique(given)) == len(given), "ids must be given once", "a repeated id")
         self._state.require_listable(given)
         return given
-
-
-def _numpy(values: Array) -> np.ndarray:
-    return values.detach().cpu().numpy() if isinstance(values, Tensor) else np.asarray(values)
-
-
-def _finite(values: Array, name: str) -> np.ndarray:
-    checked = _numpy(values)
-    require(checked.dtype.kind == "f", f"{name} must be floating point", checked.dtype)
-    with np.errstate(over="ignore"):  # refused below
-        checked = np.ascontiguousarray(checked, dtype=np.float32)
-    require(bool(np.isfinite(checked).all()), f"{name} must be finite", "NaN or infinity")
-    return checked
-
-
-def _require_rows(items: Array) -> None:
-    shape = np.shape(_numpy(items))
-    require(len(shape) == 2, "items must have shape (n, m) or (n, d)", shape)
-
-
-def _queries(queries: Array, dim: int) -> np.ndarray:
-    rows = _numpy(queries)
-    require(rows.dtype == np.float32, "queries must be float32", rows.dtype)
-    fits = rows.ndim in (1, 2) and rows.shape[-1] == dim
-    require(fits, f"queries must have shape (q, {dim}) or ({dim},)", rows.shape)
-    rows = np.ascontiguousarray(rows.reshape(-1, dim))
-    require(bool(np.isfinite(rows).all()), "queries must be finite", "NaN or infinity")
-    return rows
-
-
-def _require_count(name: str, value: int) -> None:
-    whole = isinstance(value, int | np.integer)
-    require(whole and value >= 1, f"{name} must be a whole number of at least 1", value)
-
-
-def _per_query(exclude: Exclude | None, queries: Array) -> Exclude | None:
-    """A list of ids will do where there is one query."""
-    if exclude is None or queries.ndim == 2 or issparse(exclude):
-        return exclude
-    return [exclude]  # pyright: ignore[reportReturnType]
-
-
-def _checked_codes(codes: np.ndarray, source: TableSource) -> np.ndarray:
-    m, b, _ = source.centroids.shape
-    fits = codes.ndim == 2 and codes.shape[1] == m and codes.dtype.kind in "iu"
-    rule = f"codes must be whole numbers of shape (n, {m})"
-    require(fits, rule, f"{codes.dtype} of shape {codes.shape}")
-    require(b <= 65536, "centroids must number at most 65,536 per split", b)
-    low, high = (int(codes.min()), int(codes.max())) if codes.size else (0, 0)
-    inside = 0 <= low and high < b
-    require(inside, f"sub-ids must have a centroid, in [0, {b})", f"[{low}, {high}]")
-    return codes.astype(sub_id_type(b), copy=False)
