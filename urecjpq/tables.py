@@ -30,7 +30,7 @@ class JPQEmbedding(Pretrained, nn.Module):
         centroids: Values to start from, shape ``(m, b, d/m)``; drawn at random if None.
         special_tokens: Rows of their own after the coded ones (padding, mask), outside the codes.
         padding_idx: Row that is zero and never trained, whatever its code, as in ``nn.Embedding``.
-            `score_table` and an index know codes alone: ``index.remove([padding_idx])``.
+            `score_table` knows codes alone; `TopKIndex.from_table` leaves the row out.
 
     Raises:
         InputError: ``d`` is not a multiple of ``m``, a sub-id or ``padding_idx`` is out of range,

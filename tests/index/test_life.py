@@ -197,3 +197,17 @@ def test_training_a_table_further_leaves_its_index_alone():
         assert np.array_equal(found.ids, expected.ids)
         assert np.array_equal(found.scores, expected.scores)
     assert not np.array_equal(index.centroids, table.centroids.detach().numpy())
+
+
+@pytest.mark.parametrize("padding_idx", [0, 17])
+def test_the_row_of_padding_is_no_item(padding_idx):
+    codes = torch.randint(4, (40, 2), generator=torch.Generator().manual_seed(0))
+    table = JPQEmbedding(codes, 8, codebook_size=4, padding_idx=padding_idx)
+    found = TopKIndex.from_table(table).search(torch.randn(3, 8), k=40)
+    listed = set(range(40)) - {padding_idx}
+    assert all(set(ids) == listed | {-1} for ids in found.ids.tolist())
+
+
+def test_padding_among_special_tokens_leaves_every_item():
+    table = JPQEmbedding(torch.zeros(5, 2), 8, codebook_size=4, special_tokens=2, padding_idx=6)
+    assert TopKIndex.from_table(table).num_items == 5

@@ -65,8 +65,11 @@ class TopKIndex:
 
     @classmethod
     def from_table(cls, table: JPQEmbedding) -> "TopKIndex":
-        """Return an index of the coded rows of a table; special tokens are no items."""
-        return cls.from_codes(table.codes, table.centroids)
+        """Return an index of the coded rows of a table; special tokens and padding are no items."""
+        index = cls.from_codes(table.codes, table.centroids)
+        if table.padding_idx is not None and table.padding_idx < len(table.codes):
+            index.remove(np.array([table.padding_idx]))
+        return index
 
     @classmethod
     def from_codes(cls, codes: Array, centroids: Array) -> "TopKIndex":
