@@ -179,6 +179,28 @@ def test_bert4rec_sees_both_ways(catalogue):
     assert torch.equal(model.encode(histories, masked), model.encode(hidden, masked))
 
 
+def test_bert4rec_learns_what_it_is_asked(catalogue):
+    """The last item is always masked, and with no other masked its mean loss is all there is."""
+    model = build("bert4rec", "full", catalogue).eval()
+    model.mask_share = 0.0
+    histories = some_histories()
+    histories = histories[histories[:, -2] != PADDING]  # something is before the last
+    masked = torch.zeros_like(histories, dtype=torch.bool)
+    masked[:, -1] = True
+    vectors = model.encode(histories, masked)
+    torch.testing.assert_close(vectors, model.query_vectors(histories[:, :-1]))
+    scores = vectors @ model.item_vectors().T
+    expected = torch.nn.functional.cross_entropy(scores, histories[:, -1])
+    torch.testing.assert_close(model.loss(histories), expected)
+
+
+def test_bert4rec_starts_with_near_positions_alike(catalogue):
+    positions = build("bert4rec", "full", catalogue).positions.weight.detach()
+    likeness = torch.cosine_similarity(positions[:1], positions)
+    assert likeness[1] > likeness[2] > likeness[3]
+    torch.testing.assert_close(positions.square().mean(), torch.tensor(1 / DIM))
+
+
 @pytest.mark.parametrize("table", ["full", "jpq"])
 @every_backbone
 def test_permuting_item_rows_permutes_scores(backbone, table, catalogue):
