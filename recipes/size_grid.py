@@ -6,7 +6,8 @@ RecJPQ's Figure 3 (NDCG@10 by d and m) and Figure 4 (NDCG@10 by the size of the 
 card of histories; leave-one-out, 1,024 users validate. SASRec with the full softmax; full tables of
 each d, and JPQ tables of each d and m. Prints the grid; leaves it as size-grid.png, and the report.
 Finished runs are kept, an unfinished one goes on. A run of d = 64 takes half a minute an epoch on
-one core; benchmarks/results/size-grid.md says what was run.
+one core without an accelerator; the grid was not run yet. RecJPQ's, on Gowalla, is best at m = 4 to
+8, with NDCG@10 from 0.037 (d = 64) to 0.12 (d = 512).
 """
 
 import argparse
