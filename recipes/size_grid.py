@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from urecjpq import compare_runs, describe, load_catalogue, run_grid
+from urecjpq import describe, load_catalogue, run_grid
 from urecjpq.columns import format_bytes
 from urecjpq.config import TABLES, RunConfig, TrainingConfig
 from urecjpq.data import Catalogue, partition_leave_one_out
@@ -128,8 +128,7 @@ def main(given: argparse.Namespace) -> None:
     """Train what is not there yet, print the grid, and write plot, table and report."""
     catalogue = partition_leave_one_out(load_catalogue(given.card, given.data), VALIDATION_USERS)
     folders = run_grid(catalogue, configs(catalogue, given), given.out, given.workers)
-    conclude(folders, given.out, "size-grid")
-    by_dim = grid(compare_runs(folders).lines)
+    by_dim = grid(conclude(folders, given.out, "size-grid").lines)
     print(markdown(by_dim))
     plot(by_dim, given.out / "size-grid.png")
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from urecjpq.backbones import BackboneConfig
 from urecjpq.compare import compare_runs
+from urecjpq.comparison import Comparison
 from urecjpq.config import TABLES, TableConfig, TrainingConfig
 from urecjpq.data import load_catalogue, prepare
 from urecjpq.data.catalogue import Catalogue
@@ -150,9 +151,12 @@ def compare_tables(
     conclude(run_grid(catalogue, configs, given.out, given.workers), given.out, name)
 
 
-def conclude(folders: Sequence[Path], out: Path, name: str, baseline: str | None = None) -> None:
+def conclude(
+    folders: Sequence[Path], out: Path, name: str, baseline: str | None = None
+) -> Comparison:
     """Print the runs side by side; write ``<name>.md``, ``.html`` and ``.json`` into ``out``."""
     comparison = compare_runs(folders, baseline)
     write_text(out / f"{name}.md", comparison.to_markdown())
     print(comparison.to_text())
     print("Report:", write_report(comparison, out / f"{name}.html"))
+    return comparison
