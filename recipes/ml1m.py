@@ -32,9 +32,12 @@ MODELS = {
     "bert4rec-softmax": BERT4RecConfig(dropout=0.1),
     "gru4rec-softmax": GRU4RecConfig(),
 }
-# Codes of 8 sub-ids, and with kmeans of 32 as well: as many trained numbers, and 24 bytes more.
-ALL_TABLES = {name: table for name, table in TABLES.items() if not table.spread} | {
-    "jpq-kmeans-m32": TABLES["jpq-kmeans"].model_copy(update={"code_length": 32}),
+BY_INTERACTIONS = {name: table for name, table in TABLES.items() if not table.spread}
+# Codes of 8 sub-ids, and of 32 as well: as many trained numbers, and 24 bytes more.
+ALL_TABLES = BY_INTERACTIONS | {
+    f"{name}-m32": table.model_copy(update={"code_length": 32})
+    for name, table in BY_INTERACTIONS.items()
+    if table.kind == "jpq"
 }
 # Small batches: many steps an epoch, which is what a processor without an accelerator can pay for.
 TRAINING = TrainingConfig(learning_rate=1e-3, batch_size=32, patience=10, averaging=0.8)

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from urecjpq.averaging import averaged, copied, holding
+from urecjpq.averaging import averaged, copied, holding, past_share
 from urecjpq.build import build_backbone, build_tables
 from urecjpq.config import TableConfig, TrainingConfig
 from urecjpq.graphs import LightGCNConfig
@@ -73,9 +73,8 @@ def test_the_average_is_what_is_validated_and_kept(catalogue):
         progress = train(backbone, catalogue, only, 0)
         backbone.load_state_dict(progress.best_values)
         parts.append(last_values(catalogue, only))
-    by_hand = parts[0]
-    for part in parts[1:]:
-        by_hand = 0.75 * by_hand + 0.25 * part
+    weights = [0.75**2, 0.75, 1.0]
+    by_hand = sum(w * part for w, part in zip(weights, parts, strict=True)) / sum(weights)
     _, found = values_after(catalogue, USED, 3)
     torch.testing.assert_close(found.average["user_table.centroids"], by_hand)
     assert torch.equal(found.average["user_table.codes"], build(catalogue).user_table.codes)
@@ -86,6 +85,13 @@ def last_values(catalogue, config):
     backbone = build(catalogue)
     found = train(backbone, catalogue, config.model_copy(update={"averaging": 1e-12}), 0)
     return found.average["user_table.centroids"]
+
+
+def test_the_share_of_the_past_rises_to_the_decay():
+    assert past_share(0.8, 1) == 0
+    assert past_share(0.8, 2) == pytest.approx(0.8 / 1.8)
+    assert past_share(0.8, 100) == pytest.approx(0.8)
+    assert past_share(0.0, 5) == 0
 
 
 def test_values_are_given_back_whatever_happens():

@@ -67,6 +67,21 @@ def test_before_training_rows_are_the_nearest_joined_centroids(run, catalogue, t
         assert all(other.codes is first.codes for other in others)
 
 
+def test_an_item_counts_as_often_as_it_occurs(run, catalogue, tmp_path):
+    config = load_run(quantised(run, catalogue, tmp_path / "small")).config
+    assert config.tables.weight_power == 1
+    trained = tables_of(full_model(run, full_config(run), catalogue))["items"]
+    counts = torch.from_numpy(catalogue.matrix("train").sum(axis=0)).ravel()
+    errors = []
+    for power in (1.0, 0.0):
+        tables = config.tables.model_copy(update={"weight_power": power})
+        asked = config.model_copy(update={"tables": tables})
+        made = tables_of(quantised_model(asked, catalogue, run, full_config(run)))["items"]
+        gaps = [(made[name].weight - table.weight).detach() for name, table in trained.items()]
+        errors.append(sum(float(counts @ gap.square().sum(dim=1)) for gap in gaps))
+    assert errors[0] < errors[1]
+
+
 def test_same_run_same_bits(run, catalogue, tmp_path):
     one, two = (quantised(run, catalogue, tmp_path / name) for name in ("one", "two"))
     for name in ("model.safetensors", "codes.safetensors"):
@@ -107,6 +122,12 @@ def test_users_of_a_model_without_them_are_refused(catalogue, tmp_path):
     with pytest.raises(InputError, match="sides must be both, or one that the model has tables of"):
         quantised(full, catalogue, tmp_path / "small", sides="users")
     assert not (tmp_path / "small").exists()
+
+
+def test_weights_belong_to_kmeans():
+    with pytest.raises(ValueError, match="weight_power must be 0 unless strategy is kmeans or"):
+        TableConfig(kind="jpq", strategy="svd", weight_power=1)
+    assert "weight_power" not in TABLES["jpq-kmeans"].model_dump_json()
 
 
 @pytest.mark.parametrize("choice", [{"strategy": "trained"}, {"start": "trained"}])

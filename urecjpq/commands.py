@@ -67,19 +67,19 @@ def quantise_folder(
     card: str | None,
     data: Path | None,
     encoders: Sequence[str] | None,
-    options: tuple[int, int, str, str],
+    options: tuple[int, int, str, str, float],
     resume: bool,
 ) -> Path:
     """Quantise a finished run on the data that it was trained on; returns the new run's folder.
 
-    ``options`` are code length, codebook size, sides and type of the centroids.
+    ``options`` are code length, codebook size, sides, type of the centroids and weight power.
     """
     config = full_config(run)
     catalogue = load_catalogue(card or config.catalogue.name, data)
     catalogue = encode_catalogue(catalogue, encoders or ())
     if any(name.startswith("neighbours.") for name in config.catalogue.content):
         catalogue = with_neighbours(catalogue)
-    names = ("code_length", "codebook_size", "sides", "centroid_dtype")
+    names = ("code_length", "codebook_size", "sides", "centroid_dtype", "weight_power")
     chosen: dict[str, Any] = dict(zip(names, options, strict=True))
     return quantise_run(run, catalogue, out, **chosen, resume=resume)
 

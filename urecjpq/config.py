@@ -40,9 +40,13 @@ class TableConfig(Settings):
         spread: Of models with users: what an interaction hands on to neighbours of its item before
             factors are taken, see `urecjpq.assignment.spread_pairs`; by modality, or one number
             that they share equally, 0 for nothing.
+        weight_power: Exponent of an item's interactions in its weight in k-means; 0 for all items
+            alike, see `urecjpq.assignment.interaction_weights`. Users are all alike.
     """
 
-    ADDED: ClassVar[frozenset[str]] = frozenset({"sides", "centroids", "bits", "window", "spread"})
+    ADDED: ClassVar[frozenset[str]] = frozenset(
+        {"sides", "centroids", "bits", "window", "spread", "weight_power"}
+    )
 
     kind: Literal["full", "quotient_remainder", "jpq", "rounded", "pruned"] = "full"
     strategy: Literal["random", "svd", "bpr", "kmeans", "trained"] | None = None
@@ -59,6 +63,7 @@ class TableConfig(Settings):
     bits: Literal[4, 8] | None = None
     window: int = Field(default=0, ge=0)
     spread: NonNegativeFloat | dict[str, NonNegativeFloat] = 0.0
+    weight_power: float = Field(default=0, ge=0)
 
     @model_validator(mode="after")
     def _consistent(self) -> "TableConfig":
@@ -84,6 +89,8 @@ class TableConfig(Settings):
             raise ValueError("window must be 0 unless start is factors or strategy is kmeans")
         if self.spread and not self.uses_factors:
             raise ValueError("spread must be 0 unless start is factors or strategy is kmeans")
+        if self.weight_power and self.strategy not in ("kmeans", "trained"):
+            raise ValueError("weight_power must be 0 unless strategy is kmeans or trained")
         return self
 
     def of(self, side: str) -> "TableConfig":
@@ -114,8 +121,9 @@ class TrainingConfig(Settings):
         max_epochs: Upper limit.
         patience: Stop after this many epochs without a better validation Recall@20.
         warmup_epochs: Epochs in which the learning rate rises from 0, step by step; 0 for none.
-        averaging: Share of the past in the moving average of trained values over epochs, in
-            [0, 1), which is then validated and kept; 0 keeps the values of one epoch.
+        averaging: In the moving average of trained values over epochs an epoch weighs this times
+            as much as the next one, in [0, 1); the average is validated and kept. 0 keeps the
+            values of one epoch.
         weight_decay: Share of every trained value that Adam adds to its gradient.
     """
 

@@ -19,6 +19,9 @@ def quantise(
     codebook_size: Annotated[int, typer.Option(help="Centroids of each split.")] = 256,
     sides: Annotated[str, typer.Option(help="both, users or items.")] = "both",
     centroid_dtype: Annotated[str, typer.Option(help="float32, float16 or int8.")] = "float32",
+    weight_power: Annotated[
+        float, typer.Option(help="Exponent of an item's interactions in its weight; 0: all alike.")
+    ] = 1.0,
     encoder: Annotated[
         list[str] | None, typer.Option(help="Those that the run was trained with; repeatable.")
     ] = None,
@@ -27,7 +30,7 @@ def quantise(
     """Make a small run of a trained one: codes of its tables, centroids trained on."""
     from urecjpq.commands import quantise_folder
 
-    options = (code_length, codebook_size, sides, centroid_dtype)
+    options = (code_length, codebook_size, sides, centroid_dtype, weight_power)
     print_run(quantise_folder(run, out, card, data, encoder, options, resume))
 
 

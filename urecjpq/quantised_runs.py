@@ -22,6 +22,7 @@ from urecjpq.errors import require
 from urecjpq.experiment import run_experiment
 from urecjpq.files import sha256_of
 from urecjpq.recommender import Recommender
+from urecjpq.starts import table_weights
 from urecjpq.tables import JPQEmbedding, Table, sibling
 from urecjpq.trained import full_config, full_model, swap_tables, tables_of
 
@@ -38,15 +39,16 @@ def quantise_run(
     codebook_size: int = 256,
     sides: Literal["both", "users", "items"] = "both",
     centroid_dtype: Literal["float32", "float16", "int8"] = "float32",
+    weight_power: float = 1.0,
     training: TrainingConfig | None = None,
     resume: bool = False,
     show_progress: bool = True,
 ) -> Path:
     """Quantise the tables of a finished run with full tables, train on, and return ``out``.
 
-    Codes and centroids are k-means of the trained rows, split by split; all else starts from its
-    trained values. Tables of one side (those of users' preferences, or of an untied model) share
-    their codes.
+    Codes and centroids are k-means of the trained rows, split by split, in which an item's error
+    counts as often as the item occurs; all else starts from its trained values. Tables of one side
+    (those of users' preferences, or of an untied model) share their codes.
 
     Args:
         run: Folder of a run with full tables.
@@ -56,6 +58,7 @@ def quantise_run(
         codebook_size: ``b``, at most the number of users and of items.
         sides: Whose tables; the others stay full and are trained on.
         centroid_dtype: How centroids are stored.
+        weight_power: Exponent of an item's interactions in its weight; 0 for all items alike.
         training: Of what comes after; the run's own at a rate of 3e-4 if None.
         resume: See `urecjpq.run_experiment`.
         show_progress: Likewise.
@@ -77,6 +80,7 @@ def quantise_run(
             "codebook_size": codebook_size,
             "sides": sides,
             "centroid_dtype": centroid_dtype,
+            "weight_power": weight_power,
         }
     )
     training = training or config.training.model_copy(update={"learning_rate": RATE})
@@ -95,27 +99,29 @@ def quantised_model(
 ) -> Recommender:
     """Return the model of a finished run of ``full``, its tables quantised as ``config`` says."""
     model, settings = full_model(run, full, catalogue), config.tables
+    weights = table_weights(settings, catalogue.matrix("train"))
     sizes = (settings.code_length, settings.codebook_size)
     sides = tables_of(model)
     rule = f"sides must be both, or one that the model has tables of: {', '.join(sides)}"
     require(settings.sides in ("both", *sides), rule, settings.sides)
     for side, tables in sides.items():
         if settings.of(side).kind == "jpq":
-            made = _together(list(tables.values()), *sizes, config.seed)
+            made = _together(list(tables.values()), *sizes, weights[side], config.seed)
             swap_tables(model, dict(zip(tables, made, strict=True)))
     return model
 
 
 @torch.no_grad()
 def _together(
-    tables: Sequence[Table], code_length: int, codebook_size: int, seed: int
+    tables: Sequence[Table], code_length: int, codebook_size: int, weights: np.ndarray, seed: int
 ) -> list[JPQEmbedding]:
     """Return tables of the same rows, quantised with one set of codes for all of them."""
     rows = np.stack([table.weight.detach().cpu().numpy() for table in tables], axis=1)
     num_rows, count, dim = rows.shape
     # Split k of every table side by side: rows that are near in all of them share a centroid.
     splits = rows.reshape(num_rows, count, code_length, -1).swapaxes(1, 2)
-    found = assign_factors(splits.reshape(num_rows, -1), code_length, codebook_size, seed=seed)
+    sizes = (code_length, codebook_size)
+    found = assign_factors(splits.reshape(num_rows, -1), *sizes, weights=weights, seed=seed)
     centroids = np.asarray(found.centroids).reshape(code_length, codebook_size, count, -1)
     first = JPQEmbedding(found.codes, dim, codebook_size)
     made = [first, *(sibling(first) for _ in tables[1:])]

@@ -88,11 +88,12 @@ def table_starts(
         numbers = [SIDES.index(name) for name in names]
         return [_random_start(pairs.shape[number], sizes, 2 * seed + number) for number in numbers]
     if config.strategy == "kmeans":
-        factors = _factors(config, pairs, seed)
+        factors, assign = _factors(config, pairs, seed), assignment.assign_factors
+        weights = table_weights(config, pairs)
         if config.centroids == "shared":
-            return _shared_starts(list(factors.values()), sizes, seed)
+            return _shared_starts(list(factors.values()), list(weights.values()), sizes, seed)
         return [
-            Start(*assignment.assign_factors(factors[name], *sizes, seed=seed))
+            Start(*assign(factors[name], *sizes, weights=weights[name], seed=seed))
             if config.of(name).kind == "jpq"
             else Start(values=factors[name])
             for name in names
@@ -107,9 +108,18 @@ def _random_start(num_rows: int, sizes: tuple[int, int], seed: int) -> Start:
     return Start(*assignment.assign_by_random(num_rows, *sizes, seed=seed))
 
 
-def _shared_starts(factors: list[np.ndarray], sizes: tuple[int, int], seed: int) -> list[Start]:
+def table_weights(config: TableConfig, pairs: csr_matrix) -> dict[str, np.ndarray]:
+    """Return by side what each row weighs in k-means; a mean of one, users all alike."""
+    items = assignment.interaction_weights(pairs, config.weight_power)
+    return {"users": np.ones(pairs.shape[0]), "items": items}
+
+
+def _shared_starts(
+    factors: list[np.ndarray], weights: list[np.ndarray], sizes: tuple[int, int], seed: int
+) -> list[Start]:
     """Return users and items clustered together: their factors lie in one space."""
-    codes, centroids = assignment.assign_factors(np.concatenate(factors), *sizes, seed=seed)
+    together, weight = np.concatenate(factors), np.concatenate(weights)
+    codes, centroids = assignment.assign_factors(together, *sizes, weights=weight, seed=seed)
     num_users = len(factors[0])
     return [Start(codes[:num_users], centroids), Start(codes[num_users:], centroids)]
 

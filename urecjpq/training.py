@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from urecjpq.averaging import averaged, copied, holding
+from urecjpq.averaging import averaged, copied, holding, past_share
 from urecjpq.checkpoint import Progress, load_checkpoint, save_checkpoint
 from urecjpq.config import TrainingConfig
 from urecjpq.data.catalogue import Catalogue
@@ -95,7 +95,8 @@ def _run_epoch(
     loss = train_epoch(backbone, optimizer, sampler, epoch, sampler.seed, rates)
     trained = time.perf_counter()
     if config.averaging:
-        progress.average = averaged(progress.average, backbone, config.averaging)
+        share = past_share(config.averaging, epoch)
+        progress.average = averaged(progress.average, backbone, share)
     backbone.eval()
     with holding(backbone, progress.average):
         valid = _validate(backbone, catalogue, exclude)

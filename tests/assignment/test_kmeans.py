@@ -2,7 +2,13 @@ import numpy as np
 import pytest
 from scipy.sparse import csr_matrix
 
-from urecjpq.assignment import assign_by_kmeans, assign_factors, kmeans, normalised_factors
+from urecjpq.assignment import (
+    assign_by_kmeans,
+    assign_factors,
+    interaction_weights,
+    kmeans,
+    normalised_factors,
+)
 
 
 def rebuild(assignment):
@@ -60,6 +66,41 @@ def test_a_sample_trains_the_centroids_of_large_inputs(vectors, monkeypatch):
     assert whole < np.square(rebuild(sampled) - vectors).mean() < 1.1 * whole
 
 
+def test_weights_move_the_error_to_where_they_are_small(vectors):
+    weights = np.random.default_rng(3).pareto(1.5, size=len(vectors))
+    heavy = weights > np.quantile(weights, 0.9)
+    plain, weighted = (
+        np.square(rebuild(assign_factors(vectors, 4, 32, weights=w)) - vectors).sum(axis=1)
+        for w in (None, weights)
+    )
+    assert weights @ weighted < 0.9 * (weights @ plain)
+    assert weighted[heavy].mean() < 0.9 * plain[heavy].mean()
+    assert weighted.mean() > plain.mean()
+
+
+def test_a_weight_counts_as_so_many_vectors():
+    points = np.array([[1.0], [2.0], [10.0]], dtype=np.float32)
+    _, centroids = assign_factors(points, 1, 1, weights=np.array([3.0, 1.0, 1.0]))
+    np.testing.assert_allclose(centroids[0], [[3.0]])
+
+
+def test_equal_weights_are_none(vectors):
+    one, other = (assign_factors(vectors, 4, 32, weights=w) for w in (None, np.ones(3000)))
+    np.testing.assert_array_equal(one.codes, other.codes)
+    np.testing.assert_array_equal(one.centroids, other.centroids)
+
+
+def test_interactions_are_weights(lanczos_matrix):
+    degrees = np.asarray(lanczos_matrix.sum(axis=0)).ravel()
+    weights = interaction_weights(lanczos_matrix, 1.0)
+    np.testing.assert_allclose(weights, degrees / degrees.mean())
+    np.testing.assert_array_equal(interaction_weights(lanczos_matrix, 0), 1)
+    with pytest.raises(ValueError, match="weight_power must be at least 0; got -1"):
+        interaction_weights(lanczos_matrix, -1)
+    with pytest.raises(ValueError, match="interactions must not be empty; got no entries"):
+        interaction_weights(csr_matrix((3, 4)), 1.0)
+
+
 def test_zero_vectors_share_one_code_and_train_nothing(vectors):
     mixed = np.concatenate([np.zeros((5000, 8), dtype=np.float32), vectors[:400]])
     codes, centroids = assign_factors(mixed, 4, 16)
@@ -78,7 +119,7 @@ def test_an_empty_cluster_restarts_at_the_worst_served_point():
     points = np.array([[0.0], [1.0], [9.0]], dtype=np.float32)
     nearest, errors = kmeans._nearest(points, np.array([[0.0], [50.0]], dtype=np.float32))
     np.testing.assert_array_equal(nearest, [0, 0, 0])
-    means = kmeans._means(points, nearest, errors, 2)
+    means = kmeans._means(points, np.ones(3), nearest, errors, 2)
     np.testing.assert_allclose(means, [[10 / 3], [9]], rtol=1e-6)
 
 
@@ -93,11 +134,13 @@ def test_users_and_items_live_in_one_space():
     assert scores[likes].mean() > 3 * scores[~likes].mean()
 
 
-def test_by_interactions_equals_by_factors(lanczos_matrix):
+@pytest.mark.parametrize("weight_power", [0.0, 0.5])
+def test_by_interactions_equals_by_factors(lanczos_matrix, weight_power):
     factors = normalised_factors(lanczos_matrix, 16, 5)
     _, items = factors.vectors(0.3)
-    one = assign_factors(items, 4, 32, seed=5)
-    options = {"embedding_dim": 16, "power": 0.3, "seed": 5}
+    weights = interaction_weights(lanczos_matrix, weight_power)
+    one = assign_factors(items, 4, 32, weights=weights, seed=5)
+    options = {"embedding_dim": 16, "power": 0.3, "seed": 5, "weight_power": weight_power}
     other = assign_by_kmeans(lanczos_matrix, 4, 32, **options)
     np.testing.assert_array_equal(one.codes, other.codes)
     np.testing.assert_array_equal(one.centroids, other.centroids)
@@ -115,5 +158,8 @@ def test_wrong_sizes_are_refused(vectors, lanczos_matrix):
         assign_by_kmeans(lanczos_matrix, 8, embedding_dim=1216)
     with pytest.raises(ValueError, match="factors must be finite; got NaN or infinity"):
         assign_factors(np.full((300, 8), np.nan), 4)
+    for weights in (np.ones(4), -np.ones(3000), np.zeros(3000), np.full(3000, np.nan)):
+        with pytest.raises(ValueError, match="weights must"):
+            assign_factors(vectors, 4, weights=weights)
     with pytest.raises(ValueError, match="factors must be a matrix; got shape"):
         assign_factors(np.ones(300), 4)

@@ -29,6 +29,7 @@ def assign_by_kmeans(
     embedding_dim: int,
     power: float = POWER,
     smoothing: float = SMOOTHING,
+    weight_power: float = 0.0,
     seed: int = 0,
 ) -> Assignment:
     """Return codes of the columns and the centroids they stand for, by product k-means.
@@ -46,6 +47,7 @@ def assign_by_kmeans(
         embedding_dim: Length of the vectors, at most the smaller side.
         power: Exponent of the singular values.
         smoothing: Interactions added to every degree, see `normalised_factors`.
+        weight_power: Of the columns' weights in k-means, see `interaction_weights`.
         seed: Of the SVD and k-means.
 
     Returns:
@@ -70,25 +72,53 @@ def assign_by_kmeans(
     )
     factors = normalised_factors(interactions, embedding_dim, seed, smoothing=smoothing)
     _, items = factors.vectors(power)
-    return assign_factors(items, code_length, codebook_size, seed=seed)
+    weights = interaction_weights(interactions, weight_power)
+    return assign_factors(items, code_length, codebook_size, weights=weights, seed=seed)
+
+
+def interaction_weights(interactions: csr_matrix, power: float) -> np.ndarray:
+    """Return ``(interactions of a column)^power``, scaled to a mean of one.
+
+    Args:
+        interactions: Training pairs, columns are the entities. Shape ``(num_rows, num_columns)``.
+        power: 0 for all columns alike; with 1 every interaction counts once.
+
+    Returns:
+        float64, shape ``(num_columns,)``.
+
+    Raises:
+        InputError: ``power`` is negative, or no column has interactions.
+    """
+    require(power >= 0, "weight_power must be at least 0", power)
+    weights = np.asarray(interactions.sum(axis=0), dtype=np.float64).ravel() ** power
+    require(bool(weights.any()), "interactions must not be empty", "no entries")
+    return weights / weights.mean()
 
 
 def assign_factors(
-    factors: np.ndarray, code_length: int, codebook_size: int = 256, *, seed: int = 0
+    factors: np.ndarray,
+    code_length: int,
+    codebook_size: int = 256,
+    *,
+    weights: np.ndarray | None = None,
+    seed: int = 0,
 ) -> Assignment:
     """Return codes and centroids of given vectors by k-means in each split.
 
     k-means++ start, Lloyd iterations on at most 256 · b sampled vectors (zero vectors left out),
-    then one pass over all.
+    then one pass over all. With weights the sum of *weighted* squared errors is minimised: what is
+    asked for often is then told apart more finely.
 
     Args:
         factors: One vector per entity. Shape ``(num_entities, embedding_dim)``.
         code_length: Number of splits, a divisor of ``embedding_dim``.
         codebook_size: Centroids per split, at most ``num_entities``.
+        weights: Of each vector's squared error, not negative; all alike if None. Shape
+            ``(num_entities,)``.
         seed: Same seed, same bits, on any number of threads.
 
     Raises:
-        InputError: Sizes that do not fit, or vectors that are not finite.
+        InputError: Sizes that do not fit, vectors that are not finite, or weights that are none.
 
     Source: Jégou et al., Product Quantization for Nearest Neighbor Search, PAMI 2011.
     """
@@ -98,14 +128,15 @@ def assign_factors(
     _require_splits(embedding_dim, code_length)
     require(bool(np.isfinite(factors).all()), "factors must be finite", "NaN or infinity")
     factors = np.asarray(factors, dtype=np.float32)
+    weights = _checked_weights(weights, num_entities)
     training = _training_rows(factors, codebook_size, seed)
     seeds = np.random.SeedSequence(seed).spawn(code_length)
 
     def quantise(split: int) -> tuple[np.ndarray, np.ndarray]:
         columns = slice(split * split_dim, (split + 1) * split_dim)
         points = np.ascontiguousarray(factors[:, columns])
-        sample = points if training is None else points[training]
-        centroids = _kmeans(sample, codebook_size, np.random.default_rng(seeds[split]))
+        sample = (points, weights) if training is None else (points[training], weights[training])
+        centroids = _kmeans(*sample, codebook_size, np.random.default_rng(seeds[split]))
         return _nearest(points, centroids)[0], centroids
 
     split_dim = embedding_dim // code_length
@@ -135,6 +166,17 @@ def _require_splits(embedding_dim: int, code_length: int) -> None:
     )
 
 
+def _checked_weights(weights: np.ndarray | None, num_entities: int) -> np.ndarray:
+    if weights is None:
+        return np.ones(num_entities)
+    shape = np.shape(weights)
+    require(shape == (num_entities,), f"weights must have shape ({num_entities},)", shape)
+    weights = np.asarray(weights, dtype=np.float64)
+    good = bool(np.isfinite(weights).all() and (weights >= 0).all() and weights.any())
+    require(good, "weights must be finite, at least 0 and not all 0", "others")
+    return weights
+
+
 def _training_rows(factors: np.ndarray, codebook_size: int, seed: int) -> np.ndarray | None:
     limit = POINTS_PER_CENTROID * codebook_size
     warm = np.flatnonzero(factors.any(axis=1))
@@ -145,26 +187,30 @@ def _training_rows(factors: np.ndarray, codebook_size: int, seed: int) -> np.nda
     return None if len(warm) == len(factors) else warm
 
 
-def _kmeans(points: np.ndarray, num_centroids: int, rng: np.random.Generator) -> np.ndarray:
-    centroids = _spread_start(points, num_centroids, rng)
+def _kmeans(
+    points: np.ndarray, weights: np.ndarray, num_centroids: int, rng: np.random.Generator
+) -> np.ndarray:
+    centroids = _spread_start(points, weights, num_centroids, rng)
     before = None
     for _ in range(ITERATIONS):
         nearest, errors = _nearest(points, centroids)
         if before is not None and np.array_equal(nearest, before):
             break
         before = nearest
-        centroids = _means(points, nearest, errors, num_centroids)
+        centroids = _means(points, weights, nearest, weights * errors, num_centroids)
     return centroids
 
 
-def _spread_start(points: np.ndarray, num_centroids: int, rng: np.random.Generator) -> np.ndarray:
+def _spread_start(
+    points: np.ndarray, weights: np.ndarray, num_centroids: int, rng: np.random.Generator
+) -> np.ndarray:
     """k-means++: each next centroid is a point drawn by its squared distance to the chosen."""
     chosen = [int(rng.integers(len(points)))]
     errors = np.full(len(points), np.inf, dtype=np.float32)
     for draw in rng.random(num_centroids - 1):
         offsets = points - points[chosen[-1]]
         np.minimum(errors, np.einsum("nc,nc->n", offsets, offsets), out=errors)
-        mass = np.cumsum(errors, dtype=np.float64)
+        mass = np.cumsum(weights * errors)
         row = int(np.searchsorted(mass, draw * mass[-1], side="right"))
         # With fewer distinct points than centroids nothing is left to draw: take the first again.
         chosen.append(min(row, len(points) - 1) if mass[-1] > 0 else chosen[0])
@@ -185,12 +231,17 @@ def _nearest(points: np.ndarray, centroids: np.ndarray) -> tuple[np.ndarray, np.
 
 
 def _means(
-    points: np.ndarray, nearest: np.ndarray, errors: np.ndarray, num_centroids: int
+    points: np.ndarray,
+    weights: np.ndarray,
+    nearest: np.ndarray,
+    errors: np.ndarray,
+    num_centroids: int,
 ) -> np.ndarray:
-    counts = np.bincount(nearest, minlength=num_centroids)
-    sums = [np.bincount(nearest, weights=column, minlength=num_centroids) for column in points.T]
-    means = np.stack(sums, axis=1) / np.maximum(counts, 1)[:, None]
-    empty = np.flatnonzero(counts == 0)
+    totals = np.bincount(nearest, weights=weights, minlength=num_centroids)
+    weighted = (weights * column for column in points.T)
+    sums = [np.bincount(nearest, weights=column, minlength=num_centroids) for column in weighted]
+    means = np.stack(sums, axis=1) / np.where(totals > 0, totals, 1)[:, None]
+    empty = np.flatnonzero(totals == 0)
     if len(empty):
         # An empty cluster restarts at the point that its own centroid serves worst.
         means[empty] = points[np.argsort(-errors, kind="stable")[: len(empty)]]
