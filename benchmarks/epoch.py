@@ -21,11 +21,11 @@ import torch
 
 from urecjpq import load_catalogue
 from urecjpq.build import build_backbone, build_tables
-from urecjpq.config import TABLES
 from urecjpq.environment import environment
 from urecjpq.evaluation import evaluate
 from urecjpq.graphs import LightGCNConfig
 from urecjpq.sampling import TripleSampler
+from urecjpq.table_config import TABLES
 from urecjpq.training import deterministic, train_epoch
 
 BATCH_SIZE, NUM_LAYERS, DIM = 2048, 2, 64

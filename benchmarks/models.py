@@ -23,12 +23,12 @@ from tqdm import tqdm
 
 from urecjpq import load_catalogue
 from urecjpq.build import build_backbone, build_tables
-from urecjpq.config import TABLES
 from urecjpq.environment import environment
 from urecjpq.graphs import BACKBONES
 from urecjpq.graphs.neighbours import with_neighbours
 from urecjpq.memory import peak_memory, reset_peak
 from urecjpq.sampling import TripleSampler
+from urecjpq.table_config import TABLES
 from urecjpq.training import deterministic, train_epoch
 
 REFERENCE = "lightgcn"

@@ -17,11 +17,11 @@ import torch
 
 from urecjpq import load_catalogue
 from urecjpq.build import build_item_table, build_sequential
-from urecjpq.config import TABLES
 from urecjpq.data import partition_leave_one_out
 from urecjpq.environment import environment
 from urecjpq.sequential import SEQUENTIAL_BACKBONES
 from urecjpq.sequential.backbone import SequentialBackbone
+from urecjpq.table_config import TABLES
 from urecjpq.training import deterministic
 
 VALIDATION_USERS = 1024

@@ -23,10 +23,10 @@ from safetensors.torch import save_file
 from scipy.sparse import csr_matrix
 
 from urecjpq.build import build_tables
-from urecjpq.config import TABLES
 from urecjpq.environment import environment
 from urecjpq.graphs import LightGCN
 from urecjpq.sampling import TripleSampler
+from urecjpq.table_config import TABLES
 from urecjpq.training import deterministic, train_epoch
 
 NUM_QUERIES, NUM_JUDGED, K = 5000, 300, 20

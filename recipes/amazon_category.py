@@ -15,12 +15,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from urecjpq import describe, load_catalogue, load_run, prepare, run_experiment
-from urecjpq.config import TABLES, TrainingConfig
+from urecjpq.config import TrainingConfig
 from urecjpq.data import load_card
 from urecjpq.data.item_pictures import fetch_item_pictures
 from urecjpq.encoding import encode_catalogue
 from urecjpq.graphs import FREEDOMConfig
 from urecjpq.graphs.neighbours import with_neighbours
+from urecjpq.table_config import TABLES
 from urecjpq.testing_raw import write_amazon_2014
 
 ENCODERS = ("tfidf",)

@@ -10,9 +10,10 @@ Finished runs are kept: the same command goes on where it was stopped.
 """
 
 from urecjpq import load_catalogue
-from urecjpq.config import TABLES, TrainingConfig
+from urecjpq.config import TrainingConfig
 from urecjpq.graphs import FREEDOMConfig, LightGCNConfig
 from urecjpq.recipe import compare_tables, read_options, spread_by
+from urecjpq.table_config import TABLES
 
 CARD = "amazon-baby"
 SEEDS = (0, 1, 2)

@@ -10,11 +10,12 @@ the same command goes on where it was stopped.
 """
 
 from urecjpq import prepare
-from urecjpq.config import TABLES, TrainingConfig
+from urecjpq.config import TrainingConfig
 from urecjpq.data import partition_leave_one_out
 from urecjpq.recipe import compare_tables, read_options
 from urecjpq.sequential import GSASRecConfig, SASRecConfig
 from urecjpq.sequential.losses import BCE
+from urecjpq.table_config import TABLES
 
 CARD = "booking"
 VALIDATION_USERS = 1024

@@ -11,10 +11,11 @@ quantised. Finished runs are kept: the same command goes on where it was stopped
 import argparse
 
 from urecjpq import compare_runs, describe, load_catalogue, run_grid
-from urecjpq.config import TABLES, TrainingConfig
+from urecjpq.config import TrainingConfig
 from urecjpq.feature_codes import with_quantised_features
 from urecjpq.graphs.neighbours import with_neighbours
 from urecjpq.recipe import options
+from urecjpq.table_config import TABLES
 
 BACKBONES = ("vbpr", "freedom", "slmrec")
 CODE_LENGTHS = (32, 16, 8)

@@ -17,12 +17,13 @@ one core. Finished runs are kept and an unfinished one goes on: the same command
 import argparse
 
 from urecjpq import describe, load_catalogue, run_grid
-from urecjpq.config import TABLES, TrainingConfig
+from urecjpq.config import TrainingConfig
 from urecjpq.data import partition_leave_one_out
 from urecjpq.quantised_runs import RATE
 from urecjpq.recipe import conclude, options, quantised
 from urecjpq.sequential import BERT4RecConfig, GRU4RecConfig, GSASRecConfig, SASRecConfig
 from urecjpq.sequential.losses import BCE
+from urecjpq.table_config import TABLES
 
 VALIDATION_USERS = 1024
 MODELS = {

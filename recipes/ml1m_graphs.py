@@ -12,11 +12,12 @@ command goes on where it was stopped. An epoch takes up to half a minute.
 import argparse
 
 from urecjpq import load_catalogue
-from urecjpq.config import TABLES, TrainingConfig
+from urecjpq.config import TrainingConfig
 from urecjpq.encoding import encode_catalogue
 from urecjpq.graphs import FREEDOMConfig, LightGCNConfig, VBPRConfig
 from urecjpq.graphs.neighbours import with_neighbours
 from urecjpq.recipe import compare_tables, options
+from urecjpq.table_config import TABLES
 
 BACKBONES = (VBPRConfig(), LightGCNConfig(), FREEDOMConfig())
 USED = {name: TABLES[name] for name in ("full", "jpq-kmeans")}

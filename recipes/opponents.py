@@ -14,10 +14,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 from urecjpq import compare_runs, describe, load_catalogue, run_experiment
-from urecjpq.config import TABLES, TrainingConfig
+from urecjpq.config import TrainingConfig
 from urecjpq.files import read_json
 from urecjpq.manifest import is_finished
 from urecjpq.opponents import largest_dim, prune_run, round_run
+from urecjpq.table_config import TABLES
 
 
 def main(card: str, data: Path | None, out: Path, seed: int, dim: int, epochs: int) -> None:

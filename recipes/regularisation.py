@@ -10,10 +10,11 @@ kept.
 """
 
 from urecjpq import describe, load_catalogue, run_grid
-from urecjpq.config import TABLES, TrainingConfig
+from urecjpq.config import TrainingConfig
 from urecjpq.data import partition_leave_one_out
 from urecjpq.recipe import conclude, read_options
 from urecjpq.sequential import SASRecConfig
+from urecjpq.table_config import TABLES
 from urecjpq.variations import vary
 
 VALIDATION_USERS = 1024

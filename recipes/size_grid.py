@@ -19,11 +19,12 @@ import numpy as np
 
 from urecjpq import describe, load_catalogue, run_grid
 from urecjpq.columns import format_bytes
-from urecjpq.config import TABLES, RunConfig, TrainingConfig
+from urecjpq.config import RunConfig, TrainingConfig
 from urecjpq.data import Catalogue, partition_leave_one_out
 from urecjpq.line import Line
 from urecjpq.recipe import conclude, options
 from urecjpq.sequential import SASRecConfig
+from urecjpq.table_config import TABLES
 from urecjpq.variations import vary
 
 if TYPE_CHECKING:

@@ -12,9 +12,10 @@ where it was stopped.
 """
 
 from urecjpq import load_catalogue
-from urecjpq.config import TABLES, TrainingConfig
+from urecjpq.config import TrainingConfig
 from urecjpq.graphs import FREEDOMConfig, LightGCNConfig
 from urecjpq.recipe import compare_tables, read_options, spread_by
+from urecjpq.table_config import TABLES
 
 CARD = "amazon-sports"
 BACKBONES = (

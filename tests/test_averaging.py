@@ -5,8 +5,9 @@ import torch
 
 from urecjpq.averaging import averaged, copied, holding, past_share
 from urecjpq.build import build_backbone, build_tables
-from urecjpq.config import TableConfig, TrainingConfig
+from urecjpq.config import TrainingConfig
 from urecjpq.graphs import LightGCNConfig
+from urecjpq.table_config import TableConfig
 from urecjpq.testing import tiny_catalogue
 from urecjpq.training import train, warmup_rates
 

@@ -12,11 +12,12 @@ from typer.testing import CliRunner
 
 import urecjpq
 from urecjpq.cli import app
-from urecjpq.config import TABLES, TrainingConfig
+from urecjpq.config import TrainingConfig
 from urecjpq.experiment import describe, run_experiment
 from urecjpq.graphs import LightGCNConfig
 from urecjpq.manifest import FILES, MANIFEST, VECTORS
 from urecjpq.runs import load_run
+from urecjpq.table_config import TABLES
 from urecjpq.testing import REPOSITORY, tiny_catalogue
 from urecjpq.testing_hub import local_hub
 

@@ -9,7 +9,7 @@ from urecjpq.data.catalogue import Catalogue, Features, Interactions
 from urecjpq.errors import InputError
 from urecjpq.evaluation import evaluate, rank_items
 from urecjpq.index import dense
-from urecjpq.metrics import popularity_bands
+from urecjpq.list_metrics import popularity_bands
 
 
 def make_catalogue(num_users=60, num_items=40, seed=0, shares=(0.6, 0.2, 0.2)):

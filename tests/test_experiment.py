@@ -8,8 +8,8 @@ import pytest
 import torch
 from pydantic import ValidationError
 
-from urecjpq import config, describe, experiment, load_run, run_experiment, saving
-from urecjpq.config import SCHEMA, TableConfig, parse_config
+from urecjpq import describe, experiment, load_run, run_experiment, saving, table_config
+from urecjpq.config import SCHEMA, parse_config
 from urecjpq.errors import InputError
 from urecjpq.files import (
     read_json,
@@ -20,6 +20,7 @@ from urecjpq.files import (
     write_tensors,
     written_whole,
 )
+from urecjpq.table_config import TableConfig
 from urecjpq.testing import tiny_catalogue
 
 EQUAL_FILES = (
@@ -344,7 +345,7 @@ def test_what_starts_from_factors_takes_a_lower_rate_unless_told_otherwise(catal
             name="run",
             seed=0,
             backbone={"name": "lightgcn"},
-            tables=config.TABLES[tables],
+            tables=table_config.TABLES[tables],
             training=training,
         )
         return described.training.learning_rate

@@ -9,11 +9,12 @@ from typer.testing import CliRunner
 
 from urecjpq import InputError, JPQEmbedding, TopKIndex
 from urecjpq.cli import app
-from urecjpq.config import TABLES, TrainingConfig
+from urecjpq.config import TrainingConfig
 from urecjpq.experiment import describe, run_experiment
 from urecjpq.export import FORMATS, export_run
 from urecjpq.graphs import LightGCNConfig
 from urecjpq.runs import load_run
+from urecjpq.table_config import TABLES
 from urecjpq.testing import tiny_catalogue
 
 KINDS = ("full", "jpq-kmeans", "quotient-remainder")

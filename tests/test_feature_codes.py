@@ -8,7 +8,6 @@ import torch
 
 from urecjpq import describe, run_experiment
 from urecjpq.build import build_backbone, build_tables
-from urecjpq.config import TableConfig
 from urecjpq.data.catalogue import Features, QuantisedFeatures
 from urecjpq.data.filters import select_rows
 from urecjpq.errors import InputError
@@ -22,8 +21,9 @@ from urecjpq.graphs import BACKBONES
 from urecjpq.graphs.features import FrozenProjection, frozen_features
 from urecjpq.graphs.frozen import FrozenCodes, FrozenFeatures
 from urecjpq.graphs.neighbours import cosine_neighbours
-from urecjpq.metrics import diversity
+from urecjpq.list_metrics import diversity
 from urecjpq.sampling import TripleSampler
+from urecjpq.table_config import TableConfig
 from urecjpq.testing import tiny_catalogue
 
 WITH_FEATURES = [name for name, config in BACKBONES.items() if "features" in config.MODEL.USES]

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from urecjpq.config import TABLES, TrainingConfig
+from urecjpq.config import TrainingConfig
 from urecjpq.environment import code_digest
 from urecjpq.errors import InputError
 from urecjpq.experiment import describe
@@ -17,6 +17,7 @@ from urecjpq.files import read_json, sha256_of, write_json
 from urecjpq.graphs import LightGCNConfig
 from urecjpq.grid import run_grid
 from urecjpq.manifest import write_run_manifest
+from urecjpq.table_config import TABLES
 from urecjpq.testing import tiny_catalogue
 
 
@@ -76,7 +77,8 @@ def test_a_refused_run_stops_the_grid(tmp_path):
 def test_workers_end_with_a_killed_parent(tmp_path):
     code = (
         "import sys\n"
-        "from urecjpq.config import TABLES, TrainingConfig\n"
+        "from urecjpq.config import TrainingConfig\n"
+        "from urecjpq.table_config import TABLES\n"
         "from urecjpq.graphs import LightGCNConfig\n"
         "from urecjpq.experiment import describe\n"
         "from urecjpq.grid import run_grid\n"

@@ -12,15 +12,8 @@ from scipy.sparse import csr_matrix
 
 from urecjpq.data.catalogue import Features
 from urecjpq.errors import InputError
-from urecjpq.metrics import (
-    band_recall,
-    diversity,
-    find_hits,
-    gini,
-    list_metrics,
-    popularity_bands,
-    user_metrics,
-)
+from urecjpq.list_metrics import band_recall, diversity, gini, list_metrics, popularity_bands
+from urecjpq.metrics import find_hits, user_metrics
 
 ORACLE = {"recall": R, "ndcg": nDCG, "map": AP, "mrr": RR, "precision": P, "hr": Success}
 

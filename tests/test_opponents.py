@@ -8,11 +8,11 @@ import torch
 from urecjpq import compare_runs, describe, load_run, run_experiment
 from urecjpq.build import build_tables
 from urecjpq.compressed_tables import PrunedTable, RoundedTable
-from urecjpq.config import TableConfig
 from urecjpq.errors import InputError
 from urecjpq.files import read_json
 from urecjpq.graphs import BACKBONES
 from urecjpq.opponents import largest_dim, prune_run, round_run
+from urecjpq.table_config import TableConfig
 from urecjpq.testing import tiny_catalogue
 
 DIM = 8

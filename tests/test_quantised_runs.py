@@ -6,10 +6,11 @@ import torch
 from urecjpq import compare_runs, describe, load_run, quantise_run, run_experiment
 from urecjpq.backbones import BACKBONES
 from urecjpq.build import build_model
-from urecjpq.config import TABLES, TableConfig, TrainingConfig
+from urecjpq.config import TrainingConfig
 from urecjpq.errors import InputError
 from urecjpq.files import read_json, sha256_of
 from urecjpq.quantised_runs import quantised_model
+from urecjpq.table_config import TABLES, TableConfig
 from urecjpq.tables import JPQEmbedding
 from urecjpq.testing import tiny_catalogue
 from urecjpq.trained import full_config, full_model, tables_of

@@ -8,10 +8,10 @@ import pandas as pd
 import pytest
 
 from urecjpq.commands import train_run
-from urecjpq.config import TABLES
 from urecjpq.index import TopKIndex
 from urecjpq.index.index import METHODS
 from urecjpq.runs import load_run
+from urecjpq.table_config import TABLES
 from urecjpq.testing import REPOSITORY
 
 README = (REPOSITORY / "README.md").read_text(encoding="utf-8")

@@ -5,10 +5,11 @@ import json
 import pytest
 
 from urecjpq import search
-from urecjpq.config import TABLES, TrainingConfig
+from urecjpq.config import TrainingConfig
 from urecjpq.errors import InputError
 from urecjpq.experiment import describe
 from urecjpq.search import AT_ONCE, Range, run_search
+from urecjpq.table_config import TABLES
 from urecjpq.testing import tiny_catalogue
 
 SPACE = {

@@ -8,10 +8,11 @@ import torch
 
 from urecjpq import training
 from urecjpq.build import build_backbone, build_tables
-from urecjpq.config import TableConfig, TrainingConfig
+from urecjpq.config import TrainingConfig
 from urecjpq.errors import InputError
 from urecjpq.evaluation import Evaluation
 from urecjpq.graphs import BACKBONES
+from urecjpq.table_config import TableConfig
 from urecjpq.testing import tiny_catalogue
 from urecjpq.training import deterministic, train
 

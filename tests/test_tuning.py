@@ -2,9 +2,10 @@ import json
 
 import pytest
 
-from urecjpq.config import TABLES, TrainingConfig
+from urecjpq.config import TrainingConfig
 from urecjpq.errors import InputError
 from urecjpq.experiment import describe
+from urecjpq.table_config import TABLES
 from urecjpq.testing import tiny_catalogue
 from urecjpq.tuning import best_trial, learning_rates, run_tuned
 

@@ -1,8 +1,8 @@
 import pytest
 
-from urecjpq.config import TABLES
 from urecjpq.errors import InputError
 from urecjpq.experiment import describe
+from urecjpq.table_config import TABLES
 from urecjpq.testing import tiny_catalogue
 from urecjpq.variations import vary, with_values
 

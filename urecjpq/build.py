@@ -5,13 +5,14 @@ import torch
 from scipy.sparse import csr_matrix
 from torch import nn
 
-from urecjpq.config import RunConfig, TableConfig
+from urecjpq.config import RunConfig
 from urecjpq.data.catalogue import Catalogue, Features, Neighbours
 from urecjpq.errors import require
 from urecjpq.graphs.backbone import Backbone, BackboneSettings, preference_names
 from urecjpq.recommender import Recommender
 from urecjpq.sequential.backbone import SequentialBackbone, SequentialSettings
 from urecjpq.starts import SIDES, Start, item_pairs, table_starts, user_item_pairs
+from urecjpq.table_config import TableConfig
 from urecjpq.tables import JPQEmbedding, QuotientRemainderEmbedding, Table, sibling
 
 

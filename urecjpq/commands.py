@@ -8,7 +8,6 @@ from typing import Any
 import pandas as pd
 
 from urecjpq.backbones import BACKBONES
-from urecjpq.config import TABLES
 from urecjpq.data import load_catalogue
 from urecjpq.encoding import encode_catalogue
 from urecjpq.errors import require
@@ -21,6 +20,7 @@ from urecjpq.loggers import require_loggers
 from urecjpq.quantised_runs import quantise_run
 from urecjpq.runs import load_run
 from urecjpq.saving import valid_exclude
+from urecjpq.table_config import TABLES
 from urecjpq.trained import full_config
 
 

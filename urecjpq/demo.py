@@ -4,7 +4,7 @@ import base64
 from pathlib import Path
 
 from urecjpq.compare import compare_runs
-from urecjpq.config import TABLES, TrainingConfig
+from urecjpq.config import TrainingConfig
 from urecjpq.data import Catalogue, load_catalogue
 from urecjpq.encoding import encode_catalogue
 from urecjpq.experiment import describe
@@ -14,6 +14,7 @@ from urecjpq.grid import run_grid
 from urecjpq.report import write_report
 from urecjpq.reporting import measure
 from urecjpq.runs import Run, load_run
+from urecjpq.table_config import TABLES
 
 BACKBONES = (LightGCNConfig(), FREEDOMConfig())
 # 1,000 items would leave most of 256 centroids with three or four members each.

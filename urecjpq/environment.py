@@ -14,8 +14,9 @@ DECISIVE = (
     *(
         f"{module}.py"
         for module in (
-            "averaging build centroids checkpoint config evaluation experiment files losses "
-            "metrics recommender sampling saving tables training"
+            "averaging build centroids checkpoint config evaluation experiment feature_codes files "
+            "list_metrics losses metrics quantised_runs recommender sampling saving starts "
+            "table_config tables trained training"
         ).split()
     ),
 )

@@ -10,14 +10,8 @@ from scipy.sparse import csr_matrix
 from urecjpq.data.catalogue import Catalogue, Features
 from urecjpq.errors import require
 from urecjpq.index.dense import Exclusions, search_dense
-from urecjpq.metrics import (
-    LIST_METRICS,
-    USER_METRICS,
-    band_recall,
-    diversity,
-    list_metrics,
-    user_metrics,
-)
+from urecjpq.list_metrics import LIST_METRICS, band_recall, diversity, list_metrics
+from urecjpq.metrics import USER_METRICS, user_metrics
 
 METRICS = (*USER_METRICS, *LIST_METRICS, "bands")
 EXCLUSIONS = ("train", "train+valid", "none")

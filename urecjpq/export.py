@@ -23,11 +23,11 @@ import torch
 from torch import Tensor, nn
 
 from urecjpq.centroids import unpacked
-from urecjpq.config import TableConfig
 from urecjpq.errors import InputError, require
 from urecjpq.files import read_tensors, write_json, write_tensors
 from urecjpq.manifest import CHECKPOINT_FILES
 from urecjpq.runs import Run, load_run
+from urecjpq.table_config import TableConfig
 from urecjpq.tables import JPQEmbedding, QuotientRemainderEmbedding, Table
 
 WHAT = ("vectors", "tables")

@@ -7,7 +7,7 @@ from pathlib import Path
 from urecjpq.backbones import BackboneConfig
 from urecjpq.compare import compare_runs
 from urecjpq.comparison import Comparison
-from urecjpq.config import TABLES, TableConfig, TrainingConfig
+from urecjpq.config import TrainingConfig
 from urecjpq.data import load_catalogue, prepare
 from urecjpq.data.catalogue import Catalogue
 from urecjpq.data.item_pictures import fetch_item_pictures
@@ -18,6 +18,7 @@ from urecjpq.graphs.neighbours import with_neighbours
 from urecjpq.grid import run_grid
 from urecjpq.quantised_runs import quantise_run
 from urecjpq.report import write_report
+from urecjpq.table_config import TABLES, TableConfig
 
 MAIN_NAMES = ("full", "full-factors", "jpq-kmeans", "full-spread", "jpq-spread")
 MAIN_TABLES = {name: TABLES[name] for name in MAIN_NAMES}

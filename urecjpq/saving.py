@@ -9,7 +9,7 @@ import torch
 
 from urecjpq.centroids import packed, unpacked
 from urecjpq.checkpoint import Progress
-from urecjpq.config import RunConfig, TableConfig
+from urecjpq.config import RunConfig
 from urecjpq.data.catalogue import Catalogue
 from urecjpq.environment import environment
 from urecjpq.evaluation import Evaluation, evaluate
@@ -19,6 +19,7 @@ from urecjpq.manifest import CHECKPOINT_FILES, VECTORS, write_run_manifest
 from urecjpq.recommender import Recommender
 from urecjpq.run_folder import ITEM_CENTROIDS, USER_CENTROIDS, graph_tensors
 from urecjpq.sequential.backbone import SequentialSettings
+from urecjpq.table_config import TableConfig
 from urecjpq.tables import JPQEmbedding
 
 ITEM_TABLES = ("item_table.", "output_table.")

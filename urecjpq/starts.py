@@ -7,11 +7,11 @@ import numpy as np
 from scipy.sparse import csr_matrix
 
 from urecjpq import assignment
-from urecjpq.config import TableConfig
 from urecjpq.data.catalogue import Catalogue
 from urecjpq.errors import require
 from urecjpq.graphs.item_graphs import blend
 from urecjpq.sequential.histories import histories_before
+from urecjpq.table_config import TableConfig
 
 SIDES = ("users", "items")
 

@@ -11,12 +11,13 @@ from typing import cast
 
 from urecjpq import describe, load_catalogue, load_run, run_experiment
 from urecjpq.averaging import copied, holding
-from urecjpq.config import TABLES, TrainingConfig
+from urecjpq.config import TrainingConfig
 from urecjpq.evaluation import evaluate
 from urecjpq.graphs import LightGCN, LightGCNConfig
 from urecjpq.recipe import read_options
 from urecjpq.saving import round_centroids
 from urecjpq.significance import paired_test
+from urecjpq.table_config import TABLES
 
 BACKBONE = LightGCNConfig(num_layers=2, l2=1e-3)
 TABLE = TABLES["jpq-kmeans"]

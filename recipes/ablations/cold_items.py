@@ -12,12 +12,13 @@ import torch
 
 from urecjpq import describe, load_catalogue, load_run, run_experiment
 from urecjpq.assignment.features import encode_with, vectors_from_features
-from urecjpq.config import TABLES, TrainingConfig
+from urecjpq.config import TrainingConfig
 from urecjpq.data.cold import ColdItems, hold_out_items
 from urecjpq.encoding import encode_catalogue
 from urecjpq.evaluation import rank_items
 from urecjpq.metrics import user_metrics
 from urecjpq.recipe import read_options
+from urecjpq.table_config import TABLES
 
 SHARE = 0.1
 BACKBONE = {"name": "bprmf"}

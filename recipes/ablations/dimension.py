@@ -7,9 +7,10 @@ ones are kept. docs/ablations/dimension.md says what to expect.
 """
 
 from urecjpq import describe, load_catalogue, run_grid
-from urecjpq.config import TABLES, TrainingConfig
+from urecjpq.config import TrainingConfig
 from urecjpq.graphs import LightGCNConfig
 from urecjpq.recipe import conclude, read_options
+from urecjpq.table_config import TABLES
 from urecjpq.variations import vary
 
 DIMS = (8, 16, 32, 64)

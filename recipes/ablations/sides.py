@@ -7,9 +7,10 @@ are kept. docs/ablations/sides.md says what to expect.
 """
 
 from urecjpq import describe, load_catalogue, run_grid
-from urecjpq.config import TABLES, TrainingConfig
+from urecjpq.config import TrainingConfig
 from urecjpq.graphs import LightGCNConfig
 from urecjpq.recipe import conclude, read_options
+from urecjpq.table_config import TABLES
 from urecjpq.variations import vary
 
 BACKBONE = LightGCNConfig(num_layers=2, l2=1e-3)

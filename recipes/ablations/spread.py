@@ -8,10 +8,11 @@ kept. docs/ablations/spread.md says what to expect.
 """
 
 from urecjpq import describe, load_catalogue, run_grid
-from urecjpq.config import TABLES, TrainingConfig
+from urecjpq.config import TrainingConfig
 from urecjpq.graphs import FREEDOMConfig, LightGCNConfig
 from urecjpq.graphs.neighbours import with_neighbours
 from urecjpq.recipe import conclude, options
+from urecjpq.table_config import TABLES
 from urecjpq.variations import vary
 
 SPREADS = (0.0, 0.25, 0.5, 1.0, 2.0)

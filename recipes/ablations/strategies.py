@@ -8,9 +8,10 @@ docs/ablations/strategies.md says what to expect.
 """
 
 from urecjpq import describe, load_catalogue, run_grid
-from urecjpq.config import TABLES, TrainingConfig
+from urecjpq.config import TrainingConfig
 from urecjpq.graphs.neighbours import with_neighbours
 from urecjpq.recipe import conclude, read_options
+from urecjpq.table_config import TABLES
 from urecjpq.variations import vary
 
 BACKBONES = ("bprmf", "lightgcn", "freedom")

@@ -8,10 +8,11 @@ docs/ablations/weights.md says what to expect.
 """
 
 from urecjpq import describe, load_catalogue, run_grid
-from urecjpq.config import TABLES, TrainingConfig
+from urecjpq.config import TrainingConfig
 from urecjpq.graphs import BM3Config, BPRMFConfig, FREEDOMConfig, LATTICEConfig, LightGCNConfig
 from urecjpq.graphs.neighbours import with_neighbours
 from urecjpq.recipe import conclude, read_options
+from urecjpq.table_config import TABLES
 from urecjpq.variations import vary
 
 POWERS = (0.0, 0.5, 1.0)

@@ -10,11 +10,11 @@ from scipy.sparse import csr_matrix
 from urecjpq import describe
 from urecjpq.assignment import spread_pairs
 from urecjpq.build import build_model
-from urecjpq.config import TABLES, TableConfig
 from urecjpq.errors import InputError
 from urecjpq.graphs import LightGCNConfig
 from urecjpq.sequential import SASRecConfig
 from urecjpq.starts import user_item_pairs
+from urecjpq.table_config import TABLES, TableConfig
 from urecjpq.testing import tiny_catalogue
 
 SIZES = {"embedding_dim": 16, "code_length": 4, "codebook_size": 16}

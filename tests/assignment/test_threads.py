@@ -7,7 +7,7 @@ import sys
 import numpy as np
 import pytest
 
-from urecjpq.assignment import factors
+from urecjpq.assignment import lanczos, normalised_factors
 
 DIGESTS = """
 import hashlib, sys
@@ -45,11 +45,11 @@ def test_one_and_two_threads_give_the_same_bits():
 
 @pytest.mark.parametrize("cores", [2, 3])
 def test_row_slices_give_the_same_bits(cores, monkeypatch, lanczos_matrix):
-    monkeypatch.setattr(factors, "PARALLEL_PAIRS", 1000)
+    monkeypatch.setattr(lanczos, "PARALLEL_PAIRS", 1000)
     monkeypatch.setattr(os, "cpu_count", lambda: 1)
-    whole = factors.normalised_factors(lanczos_matrix, 8)
+    whole = normalised_factors(lanczos_matrix, 8)
     monkeypatch.setattr(os, "cpu_count", lambda: cores)
-    sliced = factors.normalised_factors(lanczos_matrix, 8)
+    sliced = normalised_factors(lanczos_matrix, 8)
     for one, other in zip(whole, sliced, strict=True):
         np.testing.assert_array_equal(one, other)
 

@@ -7,10 +7,10 @@ import torch
 from urecjpq import describe
 from urecjpq.assignment import nearby_pairs
 from urecjpq.build import build_model
-from urecjpq.config import TABLES, TableConfig
 from urecjpq.errors import InputError
 from urecjpq.graphs import LightGCNConfig
 from urecjpq.sequential import SASRecConfig
+from urecjpq.table_config import TABLES, TableConfig
 from urecjpq.testing import tiny_catalogue
 
 SIZES = {"embedding_dim": 16, "code_length": 4, "codebook_size": 16}

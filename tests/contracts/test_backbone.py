@@ -11,10 +11,10 @@ from scipy.sparse import csr_matrix
 
 from urecjpq import describe, load_run, run_experiment
 from urecjpq.build import build_backbone, build_tables
-from urecjpq.config import TableConfig
 from urecjpq.data.catalogue import Features, Neighbours
 from urecjpq.graphs import BACKBONES
 from urecjpq.sampling import Triples, TripleSampler
+from urecjpq.table_config import TableConfig
 from urecjpq.tables import JPQEmbedding
 from urecjpq.testing import tiny_catalogue
 from urecjpq.training import train_epoch

@@ -11,7 +11,6 @@ import torch
 from urecjpq import TopKIndex, describe, load_run, run_experiment
 from urecjpq.build import build_item_table, build_sequential
 from urecjpq.commands import recommend_list
-from urecjpq.config import TableConfig
 from urecjpq.data.catalogue import Catalogue, Interactions
 from urecjpq.errors import InputError
 from urecjpq.evaluation import evaluate
@@ -19,6 +18,7 @@ from urecjpq.sequential import SEQUENTIAL_BACKBONES
 from urecjpq.sequential.histories import PADDING, Histories, histories_before
 from urecjpq.sequential.losses import BCE, GBCE, LambdaRank, SampledSoftmax, Softmax
 from urecjpq.sequential.packing import Packing
+from urecjpq.table_config import TableConfig
 from urecjpq.tables import JPQEmbedding
 from urecjpq.testing import tiny_catalogue
 from urecjpq.training import train_epoch
