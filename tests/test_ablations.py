@@ -64,7 +64,7 @@ def test_sides(recipe):
 
 
 def test_weights(recipe):
-    out = recipe("weights", POWERS=(0.0, 1.0))
+    out = recipe("weights")
     powers = {path.name: settings(path).get("weight_power", 0) for path in out.glob("*-weight*-0")}
     names = ("lightgcn", "freedom", "lattice", "bm3", "bprmf")
     assert powers == {f"{name}-weight{power}-0": power for name in names for power in (0, 1)}

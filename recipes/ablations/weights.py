@@ -2,7 +2,7 @@
 
     python recipes/ablations/weights.py --data FOLDER
 
-FOLDER holds the files of Amazon Baby; --card tiktok takes those instead. Fifteen runs of the models
+FOLDER holds the files of Amazon Baby; --card tiktok takes those instead. Ten runs of the models
 that live on neighbour graphs, a minute or two each; finished ones are kept.
 docs/ablations/weights.md says what to expect.
 """
@@ -15,7 +15,7 @@ from urecjpq.recipe import conclude, read_options
 from urecjpq.table_config import TABLES
 from urecjpq.variations import vary
 
-POWERS = (0.0, 0.5, 1.0)
+POWERS = (0.0, 1.0)
 SHARES = dict.fromkeys(("amazon-baby", "amazon-sports"), {"image": 0.1, "text": 0.9})
 """Of modalities, as FREEDOM publishes them; equal ones elsewhere."""
 
