@@ -23,8 +23,8 @@ def main(given: argparse.Namespace) -> None:
     catalogue = with_neighbours(load_catalogue(given.card, given.data))
     groups: dict[str, list[Path]] = {}
     for run in given.runs:
-        size, lengths = given.codebook_size, given.code_lengths
-        made = [quantised(run, catalogue, given.out, m, codebook_size=size) for m in lengths]
+        choices = {"codebook_size": given.codebook_size, "weight_power": given.weight_power}
+        made = [quantised(run, catalogue, given.out, m, **choices) for m in given.code_lengths]
         groups.setdefault(read_json(run / "config.json")["name"], []).extend([run, *made])
     for name, folders in groups.items():
         print(compare_runs(folders, baseline=name).to_text(), flush=True)
@@ -38,4 +38,5 @@ if __name__ == "__main__":
     parser.add_argument("--out", type=Path, default=Path("runs/quantised"), help="for the runs")
     parser.add_argument("--code-lengths", type=int, nargs="+", default=[8, 16])
     parser.add_argument("--codebook-size", type=int, default=256)
+    parser.add_argument("--weight-power", type=float, default=1.0, help="0: all items alike")
     main(parser.parse_args())
