@@ -63,13 +63,6 @@ def test_sides(recipe):
     assert sizes["lightgcn-jpq-kmeans-items"] == (full[0], both[1])
 
 
-def test_weights(recipe):
-    out = recipe("weights")
-    powers = {path.name: settings(path).get("weight_power", 0) for path in out.glob("*-weight*-0")}
-    names = ("lightgcn", "freedom", "lattice", "bm3", "bprmf")
-    assert powers == {f"{name}-weight{power}-0": power for name in names for power in (0, 1)}
-
-
 def test_shared_centroids(recipe):
     out = recipe("shared_centroids", SHARED_SIZES=(256,))
     report = json.loads((out / "shared-centroids.json").read_text())["lines"]

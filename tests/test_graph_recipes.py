@@ -60,6 +60,16 @@ def test_spread(run, tmp_path):
         assert f"\n{backbone}-spread0-0.001 " in shown
 
 
+def test_weights(run, tmp_path):
+    shown = run("ablations/weights", *COMMON)
+    for name in ("lightgcn", "freedom", "lattice", "bm3", "bprmf"):
+        for power in (0, 1):
+            folder = tmp_path / "out" / f"{name}-weight{power}-0"
+            tables = json.loads((folder / "config.json").read_text())["tables"]
+            assert tables.get("weight_power", 0) == power
+            assert f"\n{name}-weight{power} " in shown
+
+
 def test_quantise(run, recipe, tmp_path, capsys):
     run("tiktok", "--backbones", "freedom", "--dims", 16, "--rates", 1e-3, *TRIALS, *COMMON)
     full, out = tmp_path / "out" / "freedom-full-d16-0.001-0", tmp_path / "small"
