@@ -1,7 +1,7 @@
 """What the commands do, apart from their options."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -67,21 +67,19 @@ def quantise_folder(
     card: str | None,
     data: Path | None,
     encoders: Sequence[str] | None,
-    options: tuple[int, int, str, str, float],
+    options: Mapping[str, Any],
     resume: bool,
 ) -> Path:
     """Quantise a finished run on the data that it was trained on; returns the new run's folder.
 
-    ``options`` are code length, codebook size, sides, type of the centroids and weight power.
+    ``options`` are those of `urecjpq.quantise_run`, by name.
     """
     config = full_config(run)
     catalogue = load_catalogue(card or config.catalogue.name, data)
     catalogue = encode_catalogue(catalogue, encoders or ())
     if any(name.startswith("neighbours.") for name in config.catalogue.content):
         catalogue = with_neighbours(catalogue)
-    names = ("code_length", "codebook_size", "sides", "centroid_dtype", "weight_power")
-    chosen: dict[str, Any] = dict(zip(names, options, strict=True))
-    return quantise_run(run, catalogue, out, **chosen, resume=resume)
+    return quantise_run(run, catalogue, out, **options, resume=resume)
 
 
 def report_runs(

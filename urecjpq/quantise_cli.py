@@ -30,7 +30,13 @@ def quantise(
     """Make a small run of a trained one: codes of its tables, centroids trained on."""
     from urecjpq.commands import quantise_folder
 
-    options = (code_length, codebook_size, sides, centroid_dtype, weight_power)
+    options = {
+        "code_length": code_length,
+        "codebook_size": codebook_size,
+        "sides": sides,
+        "centroid_dtype": centroid_dtype,
+        "weight_power": weight_power,
+    }
     print_run(quantise_folder(run, out, card, data, encoder, options, resume))
 
 

@@ -25,6 +25,9 @@ MAIN_TABLES = {name: TABLES[name] for name in MAIN_NAMES}
 """Full tables with a random start, with that of the quantised ones, and these; and once more with
 interactions spread over neighbours."""
 
+MODALITY_WEIGHTS = dict.fromkeys(("amazon-baby", "amazon-sports"), {"image": 0.1, "text": 0.9})
+"""In the item graph by card, as FREEDOM publishes them; equal ones elsewhere."""
+
 
 def spread_by(tables: Mapping[str, TableConfig], shares: Mapping[str, float]) -> dict:
     """Return ``tables`` in which those that spread interactions do so by these shares.

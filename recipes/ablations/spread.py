@@ -11,21 +11,19 @@ from urecjpq import describe, load_catalogue, run_grid
 from urecjpq.config import TrainingConfig
 from urecjpq.graphs import FREEDOMConfig, LightGCNConfig
 from urecjpq.graphs.neighbours import with_neighbours
-from urecjpq.recipe import conclude, options
+from urecjpq.recipe import MODALITY_WEIGHTS, conclude, options
 from urecjpq.table_config import TABLES
 from urecjpq.variations import vary
 
 SPREADS = (0.0, 0.25, 0.5, 1.0, 2.0)
 RATES = (3e-4, 1e-3)
-WEIGHTS = dict.fromkeys(("amazon-baby", "amazon-sports"), {"image": 0.1, "text": 0.9})
-"""Of modalities, as FREEDOM publishes them; equal ones elsewhere."""
 
 
 def main(given) -> None:
     """Train what is not there yet, print the table and write the report."""
     catalogue = with_neighbours(load_catalogue(given.card, given.data))
     names = sorted(catalogue.neighbours)
-    weights = WEIGHTS.get(given.card, {name: 1 / len(names) for name in names})
+    weights = MODALITY_WEIGHTS.get(given.card, {name: 1 / len(names) for name in names})
     backbones = (
         LightGCNConfig(num_layers=2, l2=1e-3),
         FREEDOMConfig(num_layers=2, edge_dropout=0.8, modality_weights=weights),

@@ -197,7 +197,7 @@ def _kmeans(
         if before is not None and np.array_equal(nearest, before):
             break
         before = nearest
-        centroids = _means(points, weights, nearest, weights * errors, num_centroids)
+        centroids = _means(points, weights, nearest, errors, num_centroids)
     return centroids
 
 
@@ -244,5 +244,5 @@ def _means(
     empty = np.flatnonzero(totals == 0)
     if len(empty):
         # An empty cluster restarts at the point that its own centroid serves worst.
-        means[empty] = points[np.argsort(-errors, kind="stable")[: len(empty)]]
+        means[empty] = points[np.argsort(-weights * errors, kind="stable")[: len(empty)]]
     return means.astype(np.float32)
