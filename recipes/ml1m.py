@@ -42,6 +42,8 @@ ALL_TABLES = BY_INTERACTIONS | {
 }
 # Small batches: many steps an epoch, which is what a processor without an accelerator can pay for.
 TRAINING = TrainingConfig(learning_rate=1e-3, batch_size=32, patience=10, averaging=0.8)
+# BERT4Rec learns from the fifth of the actions that is masked, and takes longer.
+PATIENCE = {"bert4rec-softmax": 30}
 EPOCHS_AFTER = 4
 """Of a model whose tables were quantised: validation is best after the first already."""
 
@@ -56,7 +58,12 @@ def main(given: argparse.Namespace) -> None:
             seed=seed,
             backbone=MODELS[model],
             tables=ALL_TABLES[table],
-            training=TRAINING.model_copy(update={"max_epochs": given.epochs}),
+            training=TRAINING.model_copy(
+                update={
+                    "max_epochs": given.epochs,
+                    "patience": PATIENCE.get(model, TRAINING.patience),
+                }
+            ),
         )
         for seed in given.seeds
         for model in given.models

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 from torch import nn
 
+import urecjpq.losses
 from urecjpq import InputError, JPQEmbedding
 from urecjpq.sequential import losses
 from urecjpq.sequential.losses import BCE, GBCE, LambdaRank, LossSettings, SampledSoftmax, Softmax
@@ -50,6 +51,12 @@ def queries():
 
 
 POSITIVES = torch.arange(NUM_QUERIES) * 3 % NUM_ITEMS
+
+
+def hold_at_most(scores, patch):
+    patch.setattr(urecjpq.losses, "QUERIES_AT_ONCE", 1)
+    patch.setattr(urecjpq.losses, "SCORES_AT_ONCE", scores)
+    patch.setattr(losses, "SCORES_AT_ONCE", scores)
 
 
 def dense_scores(table, queries):
@@ -119,7 +126,7 @@ def test_gbce_refuses_more_negatives_than_there_are():
 @pytest.mark.parametrize("at_once", [1, 100, 10**6])
 @pytest.mark.parametrize("rows_at_once", [0, 10**6])
 def test_softmax_is_the_cross_entropy(monkeypatch, table, queries, at_once, rows_at_once):
-    monkeypatch.setattr(losses, "SCORES_AT_ONCE", at_once)
+    hold_at_most(at_once, monkeypatch)
     monkeypatch.setattr(losses, "ROWS_AT_ONCE", rows_at_once)
     actual = Softmax()(table, queries, POSITIVES, generator())
     expected = F.cross_entropy(dense_scores(table, queries), POSITIVES)
@@ -133,7 +140,7 @@ def test_softmax_stands_large_scores_and_any_block(scale, num_queries, at_once):
     queries = (scale * torch.randn(num_queries, DIM, dtype=torch.float64)).requires_grad_()
     expected = F.cross_entropy(dense_scores(table, queries), POSITIVES[:num_queries])
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(losses, "SCORES_AT_ONCE", at_once)
+        hold_at_most(at_once, patch)
         actual = Softmax()(table, queries, POSITIVES[:num_queries], generator())
     assert_same(actual, expected, table, queries)
 

@@ -21,7 +21,7 @@ from urecjpq.settings import Settings
 from urecjpq.tables import JPQEmbedding, Table
 
 SCORES_AT_ONCE = 2**22
-"""Scores that the full softmax holds at a time."""
+"""Scores that the softmax over a JPQ table too large to reconstruct holds at a time."""
 
 
 class Loss(Settings):
@@ -120,7 +120,7 @@ class Softmax(Loss):
             scores = candidate_scores(table, queries, positives.unsqueeze(1)).squeeze(1)
             return (_log_partition(table, queries) - scores).mean()
         rows = table.weight[: num_items(table)]
-        return cross_entropy(queries, rows, positives, SCORES_AT_ONCE)
+        return cross_entropy(queries, rows, positives)
 
 
 class SampledSoftmax(Loss):
