@@ -15,16 +15,14 @@ from urecjpq import compare_runs, describe, load_catalogue
 from urecjpq.config import RunConfig, TrainingConfig
 from urecjpq.data import Catalogue
 from urecjpq.graphs import BM3Config, BPRMFConfig, FREEDOMConfig, LATTICEConfig, LightGCNConfig
-from urecjpq.recipe import MAIN_TABLES, options, spread_by
+from urecjpq.recipe import AMAZON_SPREAD, AMAZON_WEIGHTS, MAIN_TABLES, options, spread_by
 from urecjpq.tuning import run_tuned
 from urecjpq.variations import vary
 
 SEEDS = (0, 1, 2)
 BACKBONES = {
     "lightgcn": LightGCNConfig(num_layers=2, l2=1e-3),
-    "freedom": FREEDOMConfig(
-        num_layers=2, edge_dropout=0.8, modality_weights={"image": 0.1, "text": 0.9}
-    ),
+    "freedom": FREEDOMConfig(num_layers=2, edge_dropout=0.8, modality_weights=AMAZON_WEIGHTS),
     "bprmf": BPRMFConfig(),
     "bm3": BM3Config(num_layers=1, dropout=0.5),
     "lattice": LATTICEConfig(),
@@ -32,7 +30,7 @@ BACKBONES = {
 DIMS = (64, 32)
 # What starts at random has more to learn, and learns little in many epochs at the lowest rate.
 RATES = {name: (4e-3, 1e-3) if name == "full" else (1e-3, 3e-4) for name in MAIN_TABLES}
-USED = spread_by(MAIN_TABLES, {"image": 0.05, "text": 0.45})  # halves, as FREEDOM weighs them
+USED = spread_by(MAIN_TABLES, AMAZON_SPREAD)
 TRAINING = TrainingConfig(batch_size=2048, patience=10)
 
 

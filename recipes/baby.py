@@ -12,16 +12,16 @@ Finished runs are kept: the same command goes on where it was stopped.
 from urecjpq import load_catalogue
 from urecjpq.config import TrainingConfig
 from urecjpq.graphs import FREEDOMConfig, LightGCNConfig
-from urecjpq.recipe import compare_tables, read_options, spread_by
+from urecjpq.recipe import AMAZON_SPREAD, AMAZON_WEIGHTS, compare_tables, read_options, spread_by
 from urecjpq.table_config import TABLES
 
 CARD = "amazon-baby"
 SEEDS = (0, 1, 2)
 BACKBONES = (
     LightGCNConfig(num_layers=2, l2=1e-3),
-    FREEDOMConfig(num_layers=2, edge_dropout=0.8, modality_weights={"image": 0.1, "text": 0.9}),
+    FREEDOMConfig(num_layers=2, edge_dropout=0.8, modality_weights=AMAZON_WEIGHTS),
 )
-ALL_TABLES = spread_by(TABLES, {"image": 0.05, "text": 0.45})  # halves, as FREEDOM weighs them
+ALL_TABLES = spread_by(TABLES, AMAZON_SPREAD)
 TRAINING = TrainingConfig(learning_rate=1e-3, batch_size=2048, patience=20)
 
 

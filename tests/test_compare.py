@@ -130,6 +130,22 @@ def test_each_backbone_has_its_own_plain_full_baseline(tmp_path):
     assert named.num_tests == 5 * len(METRICS)
 
 
+def test_a_full_line_of_the_same_settings_comes_before_others_of_the_backbone(tmp_path):
+    folders = [
+        make_run(tmp_path, "two-full", tables=FULL),
+        make_run(tmp_path, "three-full", tables=FULL, layers=3),
+        make_run(tmp_path, "three-jpq", layers=3),
+        make_run(tmp_path, "four-jpq", layers=4),
+    ]
+    found = {line.name: line.baseline for line in compare_runs(folders).lines}
+    assert found == {
+        "two-full": None,
+        "three-full": None,
+        "three-jpq": "three-full",
+        "four-jpq": "two-full",
+    }
+
+
 def test_metrics_not_kept_per_user_are_shown_and_not_tested(tmp_path):
     folders = [make_run(tmp_path, "full", tables=FULL), make_run(tmp_path, "jpq")]
     found = compare_runs(folders, metrics=("recall@20", "coverage@20"))

@@ -30,6 +30,7 @@ def make_line(name, backbone, kind="jpq", value=0.03, epochs=12, **changes):
     made = {
         "name": f"{backbone}-{name}",
         "backbone": backbone,
+        "settings": {"name": backbone},
         "tables": {"kind": kind, "start": "random"},
         "seeds": (1, 2),
         "metrics": {"recall@20": 2 * value, "ndcg@20": value},

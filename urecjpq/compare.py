@@ -28,7 +28,8 @@ def compare_runs(
     """Return finished runs side by side, every file verified first.
 
     Runs of one name become one line. A line is tested against ``baseline``; without one, against
-    the first line of the same backbone with plain full tables, else against the first line.
+    the first line with plain full tables and the same settings of the backbone, else the first of
+    that backbone, else the first line.
 
     Args:
         folders: Run folders, at least one.
@@ -67,6 +68,7 @@ def _line(runs: list[FinishedRun]) -> Line:
     return Line(
         name=config["name"],
         backbone=config["backbone"]["name"],
+        settings=config["backbone"],
         tables=config["tables"],
         seeds=tuple(run.config["seed"] for run in runs),
         metrics=_means(test),
@@ -96,8 +98,14 @@ def _baselines(lines: list[Line], baseline: str | None) -> list[Line]:
     if baseline is not None and baseline not in named:
         rule = f"baseline must be one of {', '.join(named)}"
         raise InputError(f"{rule}; got {baseline!r}.")
-    full = {line.backbone: line for line in reversed(lines) if line.is_full}
-    return [named[baseline] if baseline else full.get(a.backbone, lines[0]) for a in lines]
+    return [named[baseline] if baseline else _full_of(line, lines) for line in lines]
+
+
+def _full_of(line: Line, lines: Sequence[Line]) -> Line:
+    """Return the full line nearest to ``line``: of the same settings, or of the same backbone."""
+    full = [other for other in lines if other.is_full and other.backbone == line.backbone]
+    alike = [other for other in full if other.settings == line.settings]
+    return [*alike, *full, *lines][0]
 
 
 def _tested(line: Line, other: Line, metrics: Sequence[str], num_tests: int) -> Line:

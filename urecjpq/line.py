@@ -14,6 +14,7 @@ class Line:
     Args:
         name: Name of the runs.
         backbone: E.g. ``lightgcn``.
+        settings: The ``backbone`` part of the configuration.
         tables: The ``tables`` part of the configuration.
         seeds: Seeds in ascending order.
         metrics: Test metrics, means over seeds.
@@ -29,6 +30,7 @@ class Line:
 
     name: str
     backbone: str
+    settings: dict[str, Any]
     tables: dict[str, Any]
     seeds: tuple[int, ...]
     metrics: dict[str, float]

@@ -25,8 +25,13 @@ MAIN_TABLES = {name: TABLES[name] for name in MAIN_NAMES}
 """Full tables with a random start, with that of the quantised ones, and these; and once more with
 interactions spread over neighbours."""
 
-MODALITY_WEIGHTS = dict.fromkeys(("amazon-baby", "amazon-sports"), {"image": 0.1, "text": 0.9})
-"""In the item graph by card, as FREEDOM publishes them; equal ones elsewhere."""
+AMAZON_WEIGHTS = {"image": 0.1, "text": 0.9}
+"""Of modalities in Amazon's item graphs, as FREEDOM publishes them."""
+AMAZON_SPREAD = {name: share / 2 for name, share in AMAZON_WEIGHTS.items()}
+"""Shares by which interactions are spread there: an item hands on half of what it has."""
+
+MODALITY_WEIGHTS = dict.fromkeys(("amazon-baby", "amazon-sports"), AMAZON_WEIGHTS)
+"""In the item graph by card; equal ones elsewhere."""
 
 
 def spread_by(tables: Mapping[str, TableConfig], shares: Mapping[str, float]) -> dict:
