@@ -13,7 +13,7 @@ from torch import nn
 
 import urecjpq.losses
 from urecjpq import InputError, JPQEmbedding
-from urecjpq.sequential import losses
+from urecjpq.sequential import softmax_losses
 from urecjpq.sequential.losses import BCE, GBCE, LambdaRank, LossSettings, SampledSoftmax, Softmax
 from urecjpq.training import deterministic
 
@@ -56,7 +56,7 @@ POSITIVES = torch.arange(NUM_QUERIES) * 3 % NUM_ITEMS
 def hold_at_most(scores, patch):
     patch.setattr(urecjpq.losses, "QUERIES_AT_ONCE", 1)
     patch.setattr(urecjpq.losses, "SCORES_AT_ONCE", scores)
-    patch.setattr(losses, "SCORES_AT_ONCE", scores)
+    patch.setattr(softmax_losses, "SCORES_AT_ONCE", scores)
 
 
 def dense_scores(table, queries):
@@ -127,7 +127,7 @@ def test_gbce_refuses_more_negatives_than_there_are():
 @pytest.mark.parametrize("rows_at_once", [0, 10**6])
 def test_softmax_is_the_cross_entropy(monkeypatch, table, queries, at_once, rows_at_once):
     hold_at_most(at_once, monkeypatch)
-    monkeypatch.setattr(losses, "ROWS_AT_ONCE", rows_at_once)
+    monkeypatch.setattr(softmax_losses, "ROWS_AT_ONCE", rows_at_once)
     actual = Softmax()(table, queries, POSITIVES, generator())
     expected = F.cross_entropy(dense_scores(table, queries), POSITIVES)
     assert_same(actual, expected, table, queries)
@@ -151,7 +151,7 @@ def test_softmax_of_a_large_catalogue_needs_no_table(monkeypatch, queries):
 
     table = jpq_table()
     expected = F.cross_entropy(dense_scores(table, queries), POSITIVES)
-    monkeypatch.setattr(losses, "ROWS_AT_ONCE", NUM_ITEMS - 1)
+    monkeypatch.setattr(softmax_losses, "ROWS_AT_ONCE", NUM_ITEMS - 1)
     monkeypatch.setattr(JPQEmbedding, "weight", property(refuse))
     actual = Softmax()(table, queries, POSITIVES, generator())
     assert_same(actual, expected, table, queries)
