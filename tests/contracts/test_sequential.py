@@ -182,7 +182,7 @@ def test_bert4rec_sees_both_ways(catalogue):
 def test_bert4rec_learns_what_it_is_asked(catalogue):
     """The last item is always masked, and with no other masked its mean loss is all there is."""
     model = build("bert4rec", "full", catalogue).eval()
-    model.mask_share = 0.0
+    model.mask_share = model.cut_share = 0.0
     histories = some_histories()
     histories = histories[histories[:, -2] != PADDING]  # something is before the last
     masked = torch.zeros_like(histories, dtype=torch.bool)
