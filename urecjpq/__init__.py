@@ -27,10 +27,10 @@ if TYPE_CHECKING:
     from urecjpq.quantisation import quantise as quantise
     from urecjpq.quantisation import table_memory as table_memory
     from urecjpq.quantised_runs import quantise_run as quantise_run
+    from urecjpq.quotient_remainder import QuotientRemainderEmbedding as QuotientRemainderEmbedding
     from urecjpq.report import write_report as write_report
     from urecjpq.runs import load_run as load_run
     from urecjpq.tables import JPQEmbedding as JPQEmbedding
-    from urecjpq.tables import QuotientRemainderEmbedding as QuotientRemainderEmbedding
 
 _MODULES = {
     "assignment": (
@@ -50,9 +50,10 @@ _MODULES = {
     "index": ("TopKIndex",),
     "quantisation": ("quantise", "table_memory"),
     "quantised_runs": ("quantise_run",),
+    "quotient_remainder": ("QuotientRemainderEmbedding",),
     "report": ("write_report",),
     "runs": ("load_run",),
-    "tables": ("JPQEmbedding", "QuotientRemainderEmbedding"),
+    "tables": ("JPQEmbedding",),
 }
 _HOMES = {name: module for module, names in _MODULES.items() for name in names}
 __all__ = sorted(_HOMES)  # pyright: ignore[reportUnsupportedDunderAll]

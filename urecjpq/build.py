@@ -9,11 +9,12 @@ from urecjpq.config import RunConfig
 from urecjpq.data.catalogue import Catalogue, Features, Neighbours
 from urecjpq.errors import require
 from urecjpq.graphs.backbone import Backbone, BackboneSettings, preference_names
+from urecjpq.quotient_remainder import QuotientRemainderEmbedding
 from urecjpq.recommender import Recommender
 from urecjpq.sequential.backbone import SequentialBackbone, SequentialSettings
 from urecjpq.starts import SIDES, Start, item_pairs, table_starts, user_item_pairs
 from urecjpq.table_config import TableConfig
-from urecjpq.tables import JPQEmbedding, QuotientRemainderEmbedding, Table, sibling
+from urecjpq.tables import JPQEmbedding, Table, sibling
 
 
 def build_model(config: RunConfig, catalogue: Catalogue) -> Recommender:

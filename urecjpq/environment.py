@@ -15,8 +15,8 @@ DECISIVE = (
         f"{module}.py"
         for module in (
             "averaging build centroids checkpoint config evaluation experiment feature_codes files "
-            "list_metrics losses metrics quantised_runs recommender sampling saving starts "
-            "table_config tables trained training"
+            "list_metrics losses metrics quantised_runs quotient_remainder recommender sampling "
+            "saving sparse starts table_config tables trained training"
         ).split()
     ),
 )

@@ -26,9 +26,10 @@ from urecjpq.centroids import unpacked
 from urecjpq.errors import InputError, require
 from urecjpq.files import read_tensors, write_json, write_tensors
 from urecjpq.manifest import CHECKPOINT_FILES
+from urecjpq.quotient_remainder import QuotientRemainderEmbedding
 from urecjpq.runs import Run, load_run
 from urecjpq.table_config import TableConfig
-from urecjpq.tables import JPQEmbedding, QuotientRemainderEmbedding, Table
+from urecjpq.tables import JPQEmbedding, Table
 
 WHAT = ("vectors", "tables")
 SIDES = ("users", "items")

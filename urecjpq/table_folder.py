@@ -26,8 +26,9 @@ from urecjpq.files import (
     write_text,
 )
 from urecjpq.manifest import MANIFEST, verify_manifest, write_manifest
+from urecjpq.quotient_remainder import QuotientRemainderEmbedding
 from urecjpq.settings import Settings
-from urecjpq.tables import JPQEmbedding, QuotientRemainderEmbedding
+from urecjpq.tables import JPQEmbedding
 
 CONFIG, VALUES, IDS, CARD = "config.json", "model.safetensors", "ids.json", "README.md"
 READ = (CONFIG, VALUES, IDS, MANIFEST)

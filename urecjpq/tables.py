@@ -9,12 +9,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from urecjpq.assignment.assignment import code_dtype
-from urecjpq.assignment.quotient_remainder import (
-    assign_by_quotient_remainder,
-    quotient_remainder_size,
-)
 from urecjpq.errors import require
 from urecjpq.pretrained import Pretrained
+from urecjpq.sparse import sparse_csr
 
 
 class JPQEmbedding(Pretrained, nn.Module):
@@ -201,35 +198,6 @@ class JPQEmbedding(Pretrained, nn.Module):
         )
 
 
-class QuotientRemainderEmbedding(JPQEmbedding):
-    """Baseline table: two hashes of the id, quotient and remainder by ``b = ⌈√n⌉``.
-
-    Nothing is stored per row. RecJPQ's baseline joins the two halves, as here; Shi et al. (KDD
-    2020, arXiv:1909.02107) multiply them.
-
-    Args:
-        num_embeddings: Rows, ``n``.
-        embedding_dim: ``d``, even.
-        scramble: Hash a fixed permutation of the ids instead of the ids themselves. Row numbers
-            can give the answer away: MMRec numbers users in the order of their first item, test
-            items included (on Amazon Baby the rank correlation of user row and smallest item row
-            is 0.99999), and with plain hashes the quotient then tells which items a user touched.
-
-    Raises:
-        InputError: ``d`` is odd.
-
-    Source: RecJPQ (arXiv:2312.06165). The authors' code divides by ``⌈√(n+2)⌉`` but sizes the
-    table by ``⌈√n⌉``, so a sub-id can fall outside; here both are ``⌈√n⌉``.
-    """
-
-    def __init__(self, num_embeddings: int, embedding_dim: int, scramble: bool = False) -> None:
-        codes, _ = assign_by_quotient_remainder(num_embeddings, scramble=scramble)
-        super().__init__(codes, embedding_dim, quotient_remainder_size(num_embeddings))
-        self.scramble = scramble
-        # The hashes follow from the row number, so they are not saved.
-        self._non_persistent_buffers_set.add("codes")
-
-
 class _Members(NamedTuple):
     """The matrix that `JPQEmbedding.members` keeps, and the codes it was made of."""
 
@@ -280,16 +248,3 @@ def sibling(table: Table) -> Table:
         values = twin.weight
     nn.init.normal_(values, std=float(table.weight.square().mean().sqrt()))
     return twin
-
-
-def sparse_csr(
-    starts: Tensor, columns: Tensor, values: Tensor, size: tuple[int, int], *, check: bool = True
-) -> Tensor:
-    """Return a sparse CSR tensor, its invariants checked, without torch's beta-state warning."""
-    import warnings
-
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Sparse CSR tensor support is in beta state")
-        return torch.sparse_csr_tensor(
-            starts, columns, values, size=size, check_invariants=check
-        ).to(starts.device)

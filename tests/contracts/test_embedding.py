@@ -7,7 +7,8 @@ import pytest
 import torch
 from torch import nn
 
-from urecjpq.tables import JPQEmbedding, QuotientRemainderEmbedding
+from urecjpq.quotient_remainder import QuotientRemainderEmbedding
+from urecjpq.tables import JPQEmbedding
 
 NUM_ROWS, DIM = 50, 12
 

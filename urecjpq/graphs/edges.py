@@ -10,7 +10,7 @@ import scipy.sparse as sp
 import torch
 from torch import Tensor, nn
 
-from urecjpq.tables import sparse_csr
+from urecjpq.sparse import sparse_csr
 
 
 class Edges(nn.Module):
