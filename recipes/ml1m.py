@@ -7,8 +7,8 @@ film of each user is the test, the last but one of 1,024 users the validation; a
 seen ones are ranked. NDCG@10 to reach with full tables, as independent code does: SASRec with BCE
 0.125–0.135 and with the softmax 0.175–0.185, gSASRec 0.165–0.175, BERT4Rec 0.15–0.16, GRU4Rec with
 the softmax 0.13. Reached here (benchmarks/results/ml-1m-sequential.md): SASRec with the softmax
-0.180 after 40 epochs, gSASRec 0.174 after 24, BERT4Rec 0.145 after 36, quantised to 32 sub-ids
-afterwards (--quantise 32) 0.179, 0.173 and 0.144; GRU4Rec 0.158 after 12 without the average, and
+0.180 after 40 epochs, gSASRec 0.174 after 24, BERT4Rec 0.155 after 72, quantised to 32 sub-ids
+afterwards (--quantise 32) 0.179, 0.173 and 0.156; GRU4Rec 0.158 after 12 without the average, and
 0.160 with JPQ kmeans of 32 sub-ids. An epoch takes half a minute, of GRU4Rec more than a minute, on
 one core. Finished runs are kept and an unfinished one goes on: the same command continues, and
 --models and --tables take a part of the whole.
