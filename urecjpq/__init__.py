@@ -7,6 +7,8 @@ loads neither torch nor scikit-learn.
 import importlib
 from typing import TYPE_CHECKING
 
+from urecjpq.strict_sums import ask_for_strict_sums
+
 if TYPE_CHECKING:
     from urecjpq.assignment import Assignment as Assignment
     from urecjpq.assignment import assign_by_bpr as assign_by_bpr
@@ -31,6 +33,8 @@ if TYPE_CHECKING:
     from urecjpq.report import write_report as write_report
     from urecjpq.runs import load_run as load_run
     from urecjpq.tables import JPQEmbedding as JPQEmbedding
+
+ask_for_strict_sums()  # before torch multiplies anything
 
 _MODULES = {
     "assignment": (

@@ -36,6 +36,10 @@ every_coded_table = pytest.mark.parametrize("name", CODED)
 ALL_IDS = torch.arange(NUM_ROWS)
 
 
+# One centroid gathers what all rows weigh, with both signs: what is left of the sum is rounding's.
+ATOL = 1e-5
+
+
 def gradients(table, rows):
     """The gradient of every parameter for a loss that weighs every number of every row."""
     weights = torch.linspace(-1, 1, rows.numel(), dtype=rows.dtype).view_as(rows)
@@ -75,7 +79,7 @@ def test_both_routes_give_the_same_gradient(name):
     table = TABLES[name]()
     by_id, by_weight = gradients(table, table(ALL_IDS)), gradients(table, table.weight)
     for one, other in zip(by_id, by_weight, strict=True):
-        torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-6)
+        torch.testing.assert_close(one, other, rtol=1e-5, atol=ATOL)
         assert one.abs().max() > 0
 
 
@@ -161,7 +165,7 @@ def test_a_copy_is_independent(name):
     assert not torch.equal(twin.weight[0], table.weight[0])
     for one in (table, twin):
         by_id, by_weight = gradients(one, one(ALL_IDS)), gradients(one, one.weight)
-        torch.testing.assert_close(by_id, by_weight, rtol=1e-5, atol=1e-6)
+        torch.testing.assert_close(by_id, by_weight, rtol=1e-5, atol=ATOL)
 
 
 def reassign_by_method(table, codes):
