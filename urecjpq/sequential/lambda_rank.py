@@ -30,10 +30,9 @@ class LambdaRank(Loss):
     def __call__(
         self, table: Table, queries: Tensor, positives: Tensor, generator: torch.Generator
     ) -> Tensor:
-        positive, negatives, is_positive = scores_with_shared_negatives(
+        positive, negatives = scores_with_shared_negatives(
             table, queries, positives, generator, self.num_negatives
         )
-        negatives = negatives.masked_fill(is_positive, -torch.inf)
         gains = _exchange_gains(positive.detach(), negatives.detach())
         return (gains * F.softplus(negatives - positive)).sum(dim=1).mean()
 

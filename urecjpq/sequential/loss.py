@@ -33,12 +33,16 @@ def scores_with_shared_negatives(
     positives: Tensor,
     generator: torch.Generator,
     num_negatives: int,
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Return positive scores ``(n, 1)``, negative ones ``(n, k)``, and where both are one item."""
+) -> tuple[Tensor, Tensor]:
+    """Return positive scores ``(n, 1)`` and negative ones ``(n, k)``, -inf where both are one item.
+
+    One uniform sample serves all positions.
+    """
     negatives = draw(table, (num_negatives,), generator).to(positives.device)
     positives = positives.unsqueeze(1)
     positive = candidate_scores(table, queries, positives)
-    return positive, candidate_scores(table, queries, negatives), positives == negatives
+    negative = candidate_scores(table, queries, negatives)
+    return positive, negative.masked_fill(positives == negatives, -torch.inf)
 
 
 def draw(table: Table, shape: tuple[int, ...], generator: torch.Generator) -> Tensor:

@@ -57,11 +57,10 @@ class SampledSoftmax(Loss):
     def __call__(
         self, table: Table, queries: Tensor, positives: Tensor, generator: torch.Generator
     ) -> Tensor:
-        positive, negatives, is_positive = scores_with_shared_negatives(
+        positive, negatives = scores_with_shared_negatives(
             table, queries, positives, generator, self.num_negatives
         )
-        correction = math.log(num_items(table) / self.num_negatives)
-        negatives = (negatives + correction).masked_fill(is_positive, -torch.inf)
+        negatives = negatives + math.log(num_items(table) / self.num_negatives)
         partition = torch.cat([positive, negatives], dim=1).logsumexp(dim=1, keepdim=True)
         return (partition - positive).mean()
 
