@@ -1,13 +1,13 @@
-"""Seconds of candidate scores by sub-score tables and by reconstructed rows: where they cross.
+"""Seconds of candidate scores by sub-scores, by rows, and out of those of all: where they cross.
 
     python benchmarks/candidates.py > benchmarks/results/candidates.jsonl
 
 A JPQ table of 1,000,000 items, m = 8, b = 256, random codes. Candidates are each query's own, or
 shared by all queries. Each line has the median of both ways, `forward` alone and with the gradients
 of queries and centroids (`both`), and which way `candidate_scores` takes; a way that would hold
-more than a gigabyte of rows is left out. Lines of kind `full` are a full table of 3,416 items: rows
-of own candidates beside the product with all items. Seconds are CPU seconds of one thread, which a
-busy machine disturbs least.
+more than a gigabyte of rows is left out. Lines of kind `small` are tables of small catalogues, full
+or JPQ: there candidates may also be picked from the scores of all items. Seconds are CPU seconds of
+one thread, which a busy machine disturbs least.
 """
 
 import argparse
@@ -23,8 +23,8 @@ from torch import Tensor
 
 from urecjpq.environment import environment
 from urecjpq.sequential.scores import (
-    ITEMS_PER_CANDIDATE,
-    all_scores,
+    all_scores_are_cheaper,
+    picked_scores,
     scores_by_rows,
     scores_by_sub_scores,
     sub_scores_are_cheaper,
@@ -32,7 +32,7 @@ from urecjpq.sequential.scores import (
 from urecjpq.tables import JPQEmbedding, Table
 
 NUM_ITEMS, CODE_LENGTH, CODEBOOK_SIZE = 1_000_000, 8, 256
-FULL_ITEMS = 3416
+SMALL = (3416, 12_000, 50_000)
 FLOATS_AT_MOST = 2**28
 DIMS = (64, 512)
 PAIRS_AT_MOST = 2**22
@@ -97,30 +97,29 @@ def of_jpq(repeats: int) -> Iterator[dict]:
         yield line | {"taken": "sub_scores" if taken else "rows"}
 
 
-def of_full(repeats: int) -> Iterator[dict]:
-    """Yield rows of own candidates of a full table beside the product with all items."""
-    for embedding_dim in DIMS:
-        table = torch.nn.Embedding(FULL_ITEMS, embedding_dim)
-        queries = torch.randn(256, embedding_dim, requires_grad=True)
-        for count in (16, 128, 256, 512):
-            inputs = queries, torch.randint(FULL_ITEMS, (len(queries), count))
-            line = {"candidates": "full", "d": embedding_dim, "items": FULL_ITEMS}
-            line |= {"queries": len(queries), "count": count}
-            line["rows"] = seconds_of(scores_by_rows, table, inputs, repeats)
-            line["all"] = seconds_of(by_all, table, inputs, repeats)
-            yield line | {"taken": "all" if FULL_ITEMS <= ITEMS_PER_CANDIDATE * count else "rows"}
-
-
-def by_all(table: Table, queries: Tensor, ids: Tensor) -> Tensor:
-    """Return own candidates' scores out of those of all items."""
-    return all_scores(table, queries).gather(1, ids)
+def of_small(repeats: int) -> Iterator[dict]:
+    """Yield all ways to own candidates' scores of small catalogues, case by case."""
+    for num_items, m, count in itertools.product(SMALL, (0, 8, 32), (16, 64, 256, 1000)):
+        codes = torch.randint(CODEBOOK_SIZE, (num_items, m))
+        table = JPQEmbedding(codes, 64) if m else torch.nn.Embedding(num_items, 64)
+        queries = torch.randn(512, 64, requires_grad=True)
+        inputs = queries, torch.randint(num_items, (len(queries), count))
+        line = {"candidates": "small", "items": num_items, "d": 64, "m": m or None}
+        line |= {"queries": len(queries), "count": count}
+        ways: dict[str, Score] = {"rows": scores_by_rows, "all": picked_scores}
+        taken = "rows"
+        if isinstance(table, JPQEmbedding):
+            ways["sub_scores"] = scores_by_sub_scores
+            taken = "sub_scores" if sub_scores_are_cheaper(table, 512, (512, count)) else taken
+        line |= {name: seconds_of(score, table, inputs, repeats) for name, score in ways.items()}
+        yield line | {"taken": "all" if all_scores_are_cheaper(table, 512, count) else taken}
 
 
 def main(repeats: int) -> None:
     """Print one JSON line per case."""
     torch.set_num_threads(1)
     torch.manual_seed(0)
-    for line in itertools.chain(of_jpq(repeats), of_full(repeats)):
+    for line in itertools.chain(of_jpq(repeats), of_small(repeats)):
         print(json.dumps(line | {"threads": 1} | environment()), flush=True)
 
 

@@ -2,9 +2,10 @@
 
     python benchmarks/sequential_epoch.py --card FOLDER/ml-1m.toml
 
-Steps of both kinds take turns in one process on one thread, on the same batches; seconds are those
-of the processor, which other work on the machine changes less than those of the clock. An epoch is
-the median step times the batches of an epoch. FOLDER is made by benchmarks/ml_1m.py.
+Steps of both kinds take turns in one process on one thread, on the same batches, and in turn go
+first: the one that follows finds the processor slower or faster by up to a twentieth. Seconds are
+those of the processor, which other work on the machine changes less than those of the clock. An
+epoch is the median step times the batches of an epoch. FOLDER is made by benchmarks/ml_1m.py.
 """
 
 import argparse
@@ -52,9 +53,9 @@ def main(card: str, backbone: str, kinds: list[str], batch_size: int, steps: int
     batches = models[kinds[0]].batches(catalogue, batch_size, 0)
     seconds: dict[str, list[float]] = {kind: [] for kind in kinds}
     with deterministic():
-        for batch in islice(batches.epoch(1), steps + 1):
-            for kind, model in models.items():
-                seconds[kind].append(step(model, optimizers[kind], batch))
+        for turn, batch in enumerate(islice(batches.epoch(1), steps + 1)):
+            for kind in kinds if turn % 2 else reversed(kinds):
+                seconds[kind].append(step(models[kind], optimizers[kind], batch))
     for kind, taken in seconds.items():
         median = float(np.median(taken[1:]))  # the first step warms up
         line = {

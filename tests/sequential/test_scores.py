@@ -11,8 +11,10 @@ from urecjpq import JPQEmbedding, QuotientRemainderEmbedding
 from urecjpq.sequential import scores
 from urecjpq.sequential.scores import (
     all_scores,
+    all_scores_are_cheaper,
     candidate_scores,
     num_items,
+    picked_scores,
     scores_by_rows,
     scores_by_sub_scores,
 )
@@ -60,8 +62,16 @@ def test_all_scores_leave_special_tokens_out(table):
     torch.testing.assert_close(all_scores(table, queries), expected)
 
 
-@pytest.mark.parametrize("shape", [(30,), (NUM_QUERIES, 20)])
-@pytest.mark.parametrize("by", [scores_by_rows, scores_by_sub_scores])
+@pytest.mark.parametrize(
+    ("by", "shape"),
+    [
+        (scores_by_rows, (30,)),
+        (scores_by_rows, (NUM_QUERIES, 20)),
+        (scores_by_sub_scores, (30,)),
+        (scores_by_sub_scores, (NUM_QUERIES, 20)),
+        (picked_scores, (NUM_QUERIES, 20)),
+    ],
+)
 def test_gradients_are_those_of_finite_differences(by, shape):
     table, ids = jpq(dtype=torch.float64), some_ids(shape)
     queries = torch.randn(NUM_QUERIES, DIM, dtype=torch.float64, requires_grad=True)
@@ -133,6 +143,32 @@ def test_the_cheaper_way_is_taken(monkeypatch, m, num_queries, shape, taken):
     table = jpq(m=m, embedding_dim=48, b=20)
     candidate_scores(table, torch.randn(num_queries, 48), some_ids(shape))
     assert bool(calls) == taken
+
+
+@pytest.mark.parametrize(
+    ("m", "num_rows", "num_queries", "own", "picked"),
+    [
+        (8, 1000, 100, 64, True),
+        (8, 1000, 100, 15, False),  # more than 64 items per candidate
+        (8, 1000, 16, 64, False),  # few queries share the cost of making rows
+        (1, 1000, 100, 64, False),  # hardly any look-ups
+        (8, 4000, 100, 64, False),
+    ],
+)
+def test_candidates_of_a_small_catalogue_are_picked_from_all(m, num_rows, num_queries, own, picked):
+    table = jpq(num_rows, 64, m, b=256)
+    assert all_scores_are_cheaper(table, num_queries, own) == picked
+    queries = torch.randn(num_queries, 64)
+    ids = torch.from_numpy(np.random.default_rng(1).integers(num_rows, size=(num_queries, own)))
+    expected = (queries @ table.weight.T).gather(1, ids)
+    torch.testing.assert_close(candidate_scores(table, queries, ids), expected)
+
+
+def test_a_table_that_is_never_made_whole_is_not_picked_from(monkeypatch):
+    table = jpq(1000, 64, 8, b=256)
+    assert all_scores_are_cheaper(table, 100, 64)
+    monkeypatch.setattr(scores, "ROWS_AT_ONCE", 999)
+    assert not all_scores_are_cheaper(table, 100, 64)
 
 
 @pytest.mark.parametrize("num_queries", [1, 20])

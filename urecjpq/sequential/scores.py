@@ -3,8 +3,9 @@
 A score of a JPQ table is the sum of ``m`` entries of the query's ``(m, b)`` sub-score table, or a
 dot product with the reconstructed row. The first costs ``b · d`` multiplications per query and then
 ``m`` look-ups per candidate; the second ``d`` multiplications per candidate and, where each query
-has candidates of its own, ``d`` floats of memory. benchmarks/candidates.py measures both, and the
-constants below are where they cross.
+has candidates of its own, ``d`` floats of memory. Of a small catalogue the scores of all items are
+one product, and candidates are picked from them. benchmarks/candidates.py measures all three, and
+the constants below are where they cross.
 """
 
 import torch
@@ -20,8 +21,10 @@ FEW_QUERIES = 16
 """So few queries share their candidates' look-ups at less than the cost of making rows."""
 WIDE_SPLIT_DIM = 48
 """From so many dimensions per split on, looking up costs less than multiplying, at any number."""
-ITEMS_PER_CANDIDATE = 32
+ITEMS_PER_CANDIDATE = 64
 """Up to so many items per own candidate, a full table is multiplied as a whole."""
+MULTIPLICATIONS_PER_LOOK_UP = 80
+"""In a product of matrices they take as long as one look-up of a sub-score and its gradient."""
 ROWS_AT_ONCE = 2**16
 """A larger JPQ table is never reconstructed as a whole."""
 
@@ -62,12 +65,25 @@ def candidate_scores(table: Table, queries: Tensor, ids: Tensor) -> Tensor:
     Returns:
         Shape ``(n, c)``.
     """
-    if isinstance(table, JPQEmbedding):
-        if sub_scores_are_cheaper(table, len(queries), ids.shape):
-            return scores_by_sub_scores(table, queries, ids)
-    elif ids.ndim == 2 and table.num_embeddings <= ITEMS_PER_CANDIDATE * ids.shape[1]:
-        return all_scores(table, queries).gather(1, ids)
+    if ids.ndim == 2 and all_scores_are_cheaper(table, *ids.shape):
+        return picked_scores(table, queries, ids)
+    if isinstance(table, JPQEmbedding) and sub_scores_are_cheaper(table, len(queries), ids.shape):
+        return scores_by_sub_scores(table, queries, ids)
     return scores_by_rows(table, queries, ids)
+
+
+def all_scores_are_cheaper(table: Table, num_queries: int, own_candidates: int) -> bool:
+    """Return whether each query's own candidates are picked from the scores of all items."""
+    count = num_items(table)
+    if count > ITEMS_PER_CANDIDATE * own_candidates:
+        return False
+    if not isinstance(table, JPQEmbedding):
+        return True
+    if num_queries <= FEW_QUERIES or count > ROWS_AT_ONCE:
+        return False
+    # Sub-scores cost as much as look-ups of a quarter of the codebook before the first of them.
+    look_ups = table.code_length * (own_candidates + table.codebook_size // 4)
+    return count * table.embedding_dim <= MULTIPLICATIONS_PER_LOOK_UP * look_ups
 
 
 def sub_scores_are_cheaper(
@@ -79,6 +95,11 @@ def sub_scores_are_cheaper(
         return candidates * table.embedding_dim >= least
     split_dim = table.embedding_dim // table.code_length
     return candidates >= least and (num_queries <= FEW_QUERIES or split_dim >= WIDE_SPLIT_DIM)
+
+
+def picked_scores(table: Table, queries: Tensor, ids: Tensor) -> Tensor:
+    """Return what `candidate_scores` does of own candidates, out of the scores of all items."""
+    return all_scores(table, queries).gather(1, ids)
 
 
 def scores_by_rows(table: Table, queries: Tensor, ids: Tensor) -> Tensor:
