@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from urecjpq import describe, load_run, run_experiment
+from urecjpq.errors import InputError
 from urecjpq.files import read_tensors, sha256_of
 from urecjpq.testing import tiny_catalogue
 
@@ -113,3 +114,21 @@ def test_a_killed_run_ends_with_the_same_bytes(catalogue, config, tmp_path):
         assert sha256_of(folder / name) == sha256_of(expected / name), name
     assert sorted(p.name for p in folder.iterdir()) == sorted(p.name for p in expected.iterdir())
     load_run(folder)
+
+
+def test_a_folder_that_another_process_works_on_is_refused(catalogue, config, tmp_path):
+    path = tmp_path / "checkpoint.safetensors"
+    process = start(tmp_path, config)
+    try:
+        wait_for_epoch(process, path, 1)
+        process.send_signal(signal.SIGSTOP)
+        before = {file.name: sha256_of(file) for file in tmp_path.iterdir()}
+        with pytest.raises(InputError, match="one process at a time; got a second one"):
+            run_experiment(catalogue, config, tmp_path, resume=True)
+        assert {file.name: sha256_of(file) for file in tmp_path.iterdir()} == before
+    finally:
+        process.kill()
+        process.communicate(timeout=300)
+    run_experiment(catalogue, config, tmp_path, resume=True)
+    assert not (tmp_path / ".lock").exists()
+    load_run(tmp_path)

@@ -14,6 +14,7 @@ from urecjpq.errors import require
 from urecjpq.files import read_json, write_text
 from urecjpq.loggers import Logger, flat, open_loggers, require_loggers
 from urecjpq.manifest import FILES, MANIFEST, VECTORS, is_finished, verify_run
+from urecjpq.one_writer import one_writer
 from urecjpq.recommender import Recommender
 from urecjpq.saving import round_centroids, save_run, valid_exclude
 from urecjpq.training import train
@@ -90,8 +91,9 @@ def run_experiment(
         The folder.
 
     Raises:
-        InputError: The folder holds a run already and ``resume`` is False, or holds a run of
-            another configuration; or the configuration does not fit the data.
+        InputError: The folder holds a run already and ``resume`` is False, holds a run of another
+            configuration, or another process works on it; or the configuration does not fit the
+            data.
     """
     folder = Path(folder)
     require_loggers(log)
@@ -101,26 +103,40 @@ def run_experiment(
     backbone = build(config, catalogue)
     # Only now that everything fits: a refused configuration leaves no folder with a run in it.
     folder.mkdir(parents=True, exist_ok=True)
-    write_text(folder / "config.json", config.to_json())
-    with open_loggers(log, folder, config) as loggers:
-        progress = train(
-            backbone,
-            catalogue,
-            config.training,
-            config.seed,
-            folder / CHECKPOINT,
-            config.digest,
-            show_progress=show_progress,
-            on_epoch=_teller(folder / "history.jsonl", loggers),
-            exclude=valid_exclude(config.exclude),
-        )
-        round_centroids(backbone, config.tables)
-        save_run(folder, config, catalogue, backbone, progress)
-        results = read_json(folder / "metrics.json")
-        for logger in loggers:
-            logger.log(flat({key: results[key] for key in ("test", "sizes", "training")}), 0)
-    remove_leftovers(folder)
+    with one_writer(folder):
+        if _is_done(folder, config, resume):  # the last one may have ended since
+            return folder
+        write_text(folder / "config.json", config.to_json())
+        with open_loggers(log, folder, config) as loggers:
+            _train_and_save(folder, config, catalogue, backbone, loggers, show_progress)
+        remove_leftovers(folder)
     return folder
+
+
+def _train_and_save(
+    folder: Path,
+    config: RunConfig,
+    catalogue: Catalogue,
+    backbone: Recommender,
+    loggers: Sequence[Logger],
+    show_progress: bool,
+) -> None:
+    progress = train(
+        backbone,
+        catalogue,
+        config.training,
+        config.seed,
+        folder / CHECKPOINT,
+        config.digest,
+        show_progress=show_progress,
+        on_epoch=_teller(folder / "history.jsonl", loggers),
+        exclude=valid_exclude(config.exclude),
+    )
+    round_centroids(backbone, config.tables)
+    save_run(folder, config, catalogue, backbone, progress)
+    results = read_json(folder / "metrics.json")
+    for logger in loggers:
+        logger.log(flat({key: results[key] for key in ("test", "sizes", "training")}), 0)
 
 
 def _teller(path: Path, loggers: Sequence[Logger]) -> Callable[[dict], None]:
