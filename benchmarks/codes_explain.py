@@ -37,21 +37,26 @@ from urecjpq.trained import full_config, full_model
 from urecjpq.training import deterministic
 
 VALIDATION_USERS = 1024
-STRATEGIES = ("random", "bpr", "svd", "kmeans", "trained")
-CODE_LENGTHS = (8, 16, 32, 64)
+CASES = [
+    *itertools.product(
+        ("random", "bpr", "svd", "kmeans", "trained"), (8, 16, 32, 64), (256,), (0,)
+    ),
+    *itertools.product(("kmeans",), (8, 32), (1024,), (0, 512)),
+]
+"""Strategy, code length, codebook size and how many items have centroids of their own."""
 STEPS, CENTROID_RATE, MAP_RATE = 600, 0.1, 0.01
 """Of the fit; the first rate is that of rows of unit root mean square."""
 
 
 def codes_of(
-    strategy: str, code_length: int, catalogue: Catalogue, rows: Tensor, weights: np.ndarray
+    strategy: str, sizes: dict[str, int], catalogue: Catalogue, rows: Tensor, weights: np.ndarray
 ) -> Tensor:
     """Return the codes of a strategy as the sequential models take them. Shape ``(items, m)``."""
     if strategy == "trained":
-        codes = assign_factors(rows.numpy(), code_length, weights=weights).codes
+        codes = assign_factors(rows.numpy(), sizes["code_length"], weights=weights).codes
     else:
         tables = TABLES[f"jpq-{strategy}"]
-        change: dict[str, object] = {"code_length": code_length, "embedding_dim": rows.shape[1]}
+        change: dict[str, object] = {**sizes, "embedding_dim": rows.shape[1]}
         if tables.uses_factors:
             change |= dict(SequentialBackbone.FACTORS)
         config = tables.model_copy(update=change)
@@ -60,14 +65,14 @@ def codes_of(
     return torch.as_tensor(np.asarray(codes, dtype=np.int64))
 
 
-def fit(codes: Tensor, rows: Tensor, weights: Tensor) -> Tensor:
+def fit(codes: Tensor, codebook_size: int, rows: Tensor, weights: Tensor) -> Tensor:
     """Return the rows nearest to ``rows`` that the codes can hold, after any linear map."""
     torch.manual_seed(0)
     scale, middle = rows.square().mean().sqrt(), (weights[:, None] * rows).mean(0)
     num_items, dim = rows.shape
     code_length = codes.shape[1]
-    flat = codes + 256 * torch.arange(code_length)
-    centroids = nn.Parameter(0.1 * torch.randn(256 * code_length, dim // code_length))
+    flat = codes + codebook_size * torch.arange(code_length)
+    centroids = nn.Parameter(0.1 * torch.randn(codebook_size * code_length, dim // code_length))
     turn = nn.Linear(dim, dim)
     nn.init.eye_(turn.weight)
     nn.init.zeros_(turn.bias)
@@ -95,7 +100,7 @@ def share(fitted: Tensor, rows: Tensor, weights: Tensor) -> float:
 
 
 def lines(model: SequentialBackbone, catalogue: Catalogue) -> Iterator[dict]:
-    """Yield one line for the trained rows and one per strategy and code length."""
+    """Yield one line for the trained rows and one per case."""
     rows = model.item_table.weight.detach().clone()
     by_interactions = interaction_weights(catalogue.matrix("train"), 1.0)
     weights = torch.from_numpy(by_interactions).float()
@@ -107,14 +112,15 @@ def lines(model: SequentialBackbone, catalogue: Catalogue) -> Iterator[dict]:
         found = evaluate(users, items, catalogue, "valid", (10,), "train").metrics["ndcg@10"]
         return settings | {"share": round(share(fitted, rows, weights), 4), "ndcg@10": found}
 
-    yield line(rows, strategy=None, m=None)
-    for strategy, m in itertools.product(STRATEGIES, CODE_LENGTHS):
-        codes = codes_of(strategy, m, catalogue, rows, by_interactions)
-        yield line(fit(codes, rows, weights), strategy=strategy, m=m)
+    yield line(rows, strategy=None)
+    for strategy, m, b, own in CASES:
+        sizes = {"code_length": m, "codebook_size": b, "own_centroids": own}
+        codes = codes_of(strategy, sizes, catalogue, rows, by_interactions)
+        yield line(fit(codes, b, rows, weights), strategy=strategy, **sizes)
 
 
 def main(run: Path, card: str, threads: int) -> None:
-    """Print one JSON line per strategy and code length."""
+    """Print one JSON line per case."""
     torch.set_num_threads(threads)
     catalogue = partition_leave_one_out(load_catalogue(card), VALIDATION_USERS)
     config = full_config(run)

@@ -1,11 +1,14 @@
-"""Entities with centroids of their own: exact rows, codes that nobody shares, and what is refused."""
+"""Entities with centroids of their own: exact rows, codes nobody shares, and what is refused."""
 
 import numpy as np
 import pytest
 
 from urecjpq import JPQEmbedding
 from urecjpq.assignment import assign_factors, assign_with_own_centroids, most_frequent
+from urecjpq.build import build_tables
 from urecjpq.errors import InputError
+from urecjpq.table_config import TableConfig
+from urecjpq.testing import tiny_catalogue
 
 FACTORS = np.random.default_rng(0).normal(size=(60, 8)).astype(np.float32)
 OWN = np.array([7, 3, 59])
@@ -64,3 +67,17 @@ def test_the_most_frequent_come_first_and_ties_by_row():
     np.testing.assert_array_equal(most_frequent(np.array([1, 5, 2, 5]), 3), [1, 3, 2])
     with pytest.raises(InputError, match="own_centroids must be at most 4; got 5"):
         most_frequent(np.arange(4), 5)
+
+
+def test_tables_of_a_model_give_them_to_items_alone():
+    pairs = tiny_catalogue().matrix("train")
+    sizes = {"embedding_dim": 8, "code_length": 4, "codebook_size": 20}
+    plain = TableConfig(kind="full", start="factors", embedding_dim=8)
+    _, full = build_tables(plain, pairs, 0)
+    config = TableConfig(kind="jpq", strategy="kmeans", start="factors", **sizes)
+    users, items = build_tables(config.model_copy(update={"own_centroids": 6}), pairs, 0)
+    users_before, _ = build_tables(config, pairs, 0)
+    most = most_frequent(np.asarray(pairs.sum(axis=0)).ravel(), 6)
+    np.testing.assert_array_equal(items.codes[most], np.arange(6)[:, None].repeat(4, axis=1))
+    np.testing.assert_array_equal(items.weight[most].detach(), full.weight[most].detach())
+    np.testing.assert_array_equal(users.codes, users_before.codes)
