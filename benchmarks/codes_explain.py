@@ -113,8 +113,8 @@ def lines(model: SequentialBackbone, catalogue: Catalogue) -> Iterator[dict]:
         return settings | {"share": round(share(fitted, rows, weights), 4), "ndcg@10": found}
 
     yield line(rows, strategy=None)
-    for strategy, m, b, own in CASES:
-        sizes = {"code_length": m, "codebook_size": b, "own_centroids": own}
+    for strategy, m, b in CASES:
+        sizes = {"code_length": m, "codebook_size": b}
         codes = codes_of(strategy, sizes, catalogue, rows, by_interactions)
         yield line(fit(codes, b, rows, weights), strategy=strategy, **sizes)
 

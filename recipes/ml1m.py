@@ -40,14 +40,8 @@ ALL_TABLES = BY_INTERACTIONS | {
     for name, table in BY_INTERACTIONS.items()
     if table.kind == "jpq"
 }
-# 512 films, which have 54 % of all actions, with centroids of their own, the others share as many;
-# beside it as large a codebook that all share.
-ALL_TABLES |= {
-    f"jpq-kmeans-{name}": TABLES["jpq-kmeans"].model_copy(
-        update={"codebook_size": 1024, "own_centroids": own}
-    )
-    for name, own in {"b1024": 0, "own": 512}.items()
-}
+# More centroids do for codes made before training what more sub-ids do not.
+ALL_TABLES["jpq-kmeans-b1024"] = TABLES["jpq-kmeans"].model_copy(update={"codebook_size": 1024})
 # Small batches: many steps an epoch, which is what a processor without an accelerator can pay for.
 TRAINING = TrainingConfig(learning_rate=1e-3, batch_size=32, patience=10, averaging=0.8)
 # BERT4Rec learns from the fifth of the actions that is masked, and takes longer.

@@ -83,26 +83,6 @@ def test_an_item_counts_as_often_as_it_occurs(run, catalogue, tmp_path):
     assert errors[0] < errors[1]
 
 
-def test_items_that_occur_most_keep_their_trained_rows(run, catalogue, tmp_path):
-    own = 8
-    made = quantised(run, catalogue, tmp_path / "small", own_centroids=own)
-    config = load_run(made).config
-    assert config.tables.own_centroids == own
-    trained = tables_of(full_model(run, full_config(run), catalogue))
-    model = quantised_model(config, catalogue, run, full_config(run))
-    counts = torch.from_numpy(catalogue.matrix("train").sum(axis=0)).ravel()
-    most = counts.argsort(descending=True, stable=True)[:own]
-    for side, tables in tables_of(model).items():
-        for name, table in tables.items():
-            exact = (table.weight == trained[side][name].weight).all(dim=1)
-            if side == "items":
-                assert exact[most].all()
-                assert (table.codes[most] == torch.arange(own)[:, None]).all()
-                assert not exact.all()
-            else:
-                assert not exact[: len(counts)].all()
-
-
 def test_same_run_same_bits(run, catalogue, tmp_path):
     one, two = (quantised(run, catalogue, tmp_path / name) for name in ("one", "two"))
     for name in ("model.safetensors", "codes.safetensors"):
@@ -149,21 +129,6 @@ def test_weights_belong_to_kmeans():
     with pytest.raises(ValueError, match="weight_power must be 0 unless strategy is kmeans or"):
         TableConfig(kind="jpq", strategy="svd", weight_power=1)
     assert "weight_power" not in TABLES["jpq-kmeans"].model_dump_json()
-
-
-@pytest.mark.parametrize(
-    ("choice", "message"),
-    [
-        ({"strategy": "svd"}, "own_centroids must be 0 unless strategy is kmeans or trained"),
-        ({"centroids": "shared"}, "own_centroids must be 0 .* with separate centroids"),
-        ({"codebook_size": 4}, "own_centroids must be below codebook_size 4; got 4"),
-    ],
-)
-def test_own_centroids_belong_to_kmeans_and_leave_some_to_share(choice, message):
-    given = {"kind": "jpq", "strategy": "kmeans", "own_centroids": 4}
-    with pytest.raises(ValueError, match=message):
-        TableConfig(**given | choice)
-    assert "own_centroids" not in TABLES["jpq-kmeans"].model_dump_json()
 
 
 @pytest.mark.parametrize("choice", [{"strategy": "trained"}, {"start": "trained"}])

@@ -22,9 +22,6 @@ def quantise(
     weight_power: Annotated[
         float, typer.Option(help="Exponent of an item's interactions in its weight; 0: all alike.")
     ] = 1.0,
-    own_centroids: Annotated[
-        int, typer.Option(help="The most frequent items, so many, share no centroid.")
-    ] = 0,
     encoder: Annotated[
         list[str] | None, typer.Option(help="Those that the run was trained with; repeatable.")
     ] = None,
@@ -39,7 +36,6 @@ def quantise(
         "sides": sides,
         "centroid_dtype": centroid_dtype,
         "weight_power": weight_power,
-        "own_centroids": own_centroids,
     }
     print_run(quantise_folder(run, out, card, data, encoder, options, resume))
 

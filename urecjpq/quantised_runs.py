@@ -15,14 +15,14 @@ from typing import Literal
 import numpy as np
 import torch
 
-from urecjpq.assignment import assign_with_own_centroids
+from urecjpq.assignment import assign_factors
 from urecjpq.config import RunConfig, TrainingConfig, parse_config
 from urecjpq.data.catalogue import Catalogue
 from urecjpq.errors import require
 from urecjpq.experiment import run_experiment
 from urecjpq.files import sha256_of
 from urecjpq.recommender import Recommender
-from urecjpq.starts import rows_with_own_centroids, table_weights
+from urecjpq.starts import table_weights
 from urecjpq.tables import JPQEmbedding, Table, sibling
 from urecjpq.trained import full_config, full_model, swap_tables, tables_of
 
@@ -40,7 +40,6 @@ def quantise_run(
     sides: Literal["both", "users", "items"] = "both",
     centroid_dtype: Literal["float32", "float16", "int8"] = "float32",
     weight_power: float = 1.0,
-    own_centroids: int = 0,
     training: TrainingConfig | None = None,
     resume: bool = False,
     show_progress: bool = True,
@@ -60,8 +59,6 @@ def quantise_run(
         sides: Whose tables; the others stay full and are trained on.
         centroid_dtype: How centroids are stored.
         weight_power: Exponent of an item's interactions in its weight; 0 for all items alike.
-        own_centroids: The items that occur most, so many, have centroids of their own, out of
-            ``codebook_size``.
         training: Of what comes after; the run's own at a rate of 3e-4 if None.
         resume: See `urecjpq.run_experiment`.
         show_progress: Likewise.
@@ -84,7 +81,6 @@ def quantise_run(
             "sides": sides,
             "centroid_dtype": centroid_dtype,
             "weight_power": weight_power,
-            "own_centroids": own_centroids,
         }
     )
     training = training or config.training.model_copy(update={"learning_rate": RATE})
@@ -103,35 +99,29 @@ def quantised_model(
 ) -> Recommender:
     """Return the model of a finished run of ``full``, its tables quantised as ``config`` says."""
     model, settings = full_model(run, full, catalogue), config.tables
-    pairs = catalogue.matrix("train")
-    weights, own = table_weights(settings, pairs), rows_with_own_centroids(settings, pairs)
+    weights = table_weights(settings, catalogue.matrix("train"))
     sizes = (settings.code_length, settings.codebook_size)
     sides = tables_of(model)
     rule = f"sides must be both, or one that the model has tables of: {', '.join(sides)}"
     require(settings.sides in ("both", *sides), rule, settings.sides)
     for side, tables in sides.items():
         if settings.of(side).kind == "jpq":
-            made = _together(list(tables.values()), own[side], *sizes, weights[side], config.seed)
+            made = _together(list(tables.values()), *sizes, weights[side], config.seed)
             swap_tables(model, dict(zip(tables, made, strict=True)))
     return model
 
 
 @torch.no_grad()
 def _together(
-    tables: Sequence[Table],
-    own: np.ndarray,
-    code_length: int,
-    codebook_size: int,
-    weights: np.ndarray,
-    seed: int,
+    tables: Sequence[Table], code_length: int, codebook_size: int, weights: np.ndarray, seed: int
 ) -> list[JPQEmbedding]:
     """Return tables of the same rows, quantised with one set of codes for all of them."""
     rows = np.stack([table.weight.detach().cpu().numpy() for table in tables], axis=1)
     num_rows, count, dim = rows.shape
     # Split k of every table side by side: rows that are near in all of them share a centroid.
     splits = rows.reshape(num_rows, count, code_length, -1).swapaxes(1, 2)
-    factors, sizes = splits.reshape(num_rows, -1), (code_length, codebook_size)
-    found = assign_with_own_centroids(factors, own, *sizes, weights=weights, seed=seed)
+    sizes = (code_length, codebook_size)
+    found = assign_factors(splits.reshape(num_rows, -1), *sizes, weights=weights, seed=seed)
     centroids = np.asarray(found.centroids).reshape(code_length, codebook_size, count, -1)
     first = JPQEmbedding(found.codes, dim, codebook_size)
     made = [first, *(sibling(first) for _ in tables[1:])]

@@ -88,12 +88,12 @@ def table_starts(
         numbers = [SIDES.index(name) for name in names]
         return [_random_start(pairs.shape[number], sizes, 2 * seed + number) for number in numbers]
     if config.strategy == "kmeans":
-        factors, assign = _factors(config, pairs, seed), assignment.assign_with_own_centroids
-        weights, own = table_weights(config, pairs), rows_with_own_centroids(config, pairs)
+        factors, assign = _factors(config, pairs, seed), assignment.assign_factors
+        weights = table_weights(config, pairs)
         if config.centroids == "shared":
             return _shared_starts(list(factors.values()), list(weights.values()), sizes, seed)
         return [
-            Start(*assign(factors[name], own[name], *sizes, weights=weights[name], seed=seed))
+            Start(*assign(factors[name], *sizes, weights=weights[name], seed=seed))
             if config.of(name).kind == "jpq"
             else Start(values=factors[name])
             for name in names
@@ -112,13 +112,6 @@ def table_weights(config: TableConfig, pairs: csr_matrix) -> dict[str, np.ndarra
     """Return by side what each row weighs in k-means; a mean of one, users all alike."""
     items = assignment.interaction_weights(pairs, config.weight_power)
     return {"users": np.ones(pairs.shape[0]), "items": items}
-
-
-def rows_with_own_centroids(config: TableConfig, pairs: csr_matrix) -> dict[str, np.ndarray]:
-    """Return by side which rows share no centroid: the items that occur most, and no users."""
-    counts = np.asarray(pairs.sum(axis=0), dtype=np.float64).ravel()
-    items = assignment.most_frequent(counts, config.own_centroids)
-    return {"users": items[:0], "items": items}
 
 
 def _shared_starts(

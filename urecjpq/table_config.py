@@ -36,13 +36,10 @@ class TableConfig(Settings):
             that they share equally, 0 for nothing.
         weight_power: Exponent of an item's interactions in its weight in k-means; 0 for all items
             alike, see `urecjpq.assignment.interaction_weights`. Users are all alike.
-        own_centroids: The items that occur most, so many, share no centroid: each has one of its
-            own in every split, out of ``codebook_size``; users share theirs. See
-            `urecjpq.assignment.assign_with_own_centroids`.
     """
 
     ADDED: ClassVar[frozenset[str]] = frozenset(
-        {"sides", "centroids", "bits", "window", "spread", "weight_power", "own_centroids"}
+        {"sides", "centroids", "bits", "window", "spread", "weight_power"}
     )
 
     kind: Literal["full", "quotient_remainder", "jpq", "rounded", "pruned"] = "full"
@@ -61,7 +58,6 @@ class TableConfig(Settings):
     window: int = Field(default=0, ge=0)
     spread: NonNegativeFloat | dict[str, NonNegativeFloat] = 0.0
     weight_power: float = Field(default=0, ge=0)
-    own_centroids: int = Field(default=0, ge=0)
 
     @model_validator(mode="after")
     def _consistent(self) -> "TableConfig":
@@ -89,21 +85,7 @@ class TableConfig(Settings):
             raise ValueError("spread must be 0 unless start is factors or strategy is kmeans")
         if self.weight_power and self.strategy not in ("kmeans", "trained"):
             raise ValueError("weight_power must be 0 unless strategy is kmeans or trained")
-        if self.own_centroids:
-            self._require_own_centroids_to_fit()
         return self
-
-    def _require_own_centroids_to_fit(self) -> None:
-        if self.strategy not in ("kmeans", "trained") or self.centroids == "shared":
-            raise ValueError(
-                "own_centroids must be 0 unless strategy is kmeans or trained, with separate "
-                "centroids"
-            )
-        if self.own_centroids >= self.codebook_size:
-            raise ValueError(
-                f"own_centroids must be below codebook_size {self.codebook_size}; "
-                f"got {self.own_centroids}"
-            )
 
     def of(self, side: str) -> "TableConfig":
         """Return the settings of the table of one side, ``users`` or ``items``."""

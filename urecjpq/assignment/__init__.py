@@ -7,10 +7,6 @@ from urecjpq.assignment.factors import normalised_factors as normalised_factors
 from urecjpq.assignment.kmeans import assign_by_kmeans as assign_by_kmeans
 from urecjpq.assignment.kmeans import assign_factors as assign_factors
 from urecjpq.assignment.kmeans import interaction_weights as interaction_weights
-from urecjpq.assignment.own_centroids import (
-    assign_with_own_centroids as assign_with_own_centroids,
-)
-from urecjpq.assignment.own_centroids import most_frequent as most_frequent
 from urecjpq.assignment.quotient_remainder import (
     assign_by_quotient_remainder as assign_by_quotient_remainder,
 )
