@@ -21,7 +21,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 from tqdm import trange
 
@@ -33,17 +32,16 @@ from urecjpq.evaluation import evaluate
 from urecjpq.sequential.backbone import SequentialBackbone
 from urecjpq.starts import item_pairs, table_starts
 from urecjpq.table_config import TABLES
+from urecjpq.tables import JPQEmbedding
 from urecjpq.trained import full_config, full_model
 from urecjpq.training import deterministic
 
 VALIDATION_USERS = 1024
 CASES = [
-    *itertools.product(
-        ("random", "bpr", "svd", "kmeans", "trained"), (8, 16, 32, 64), (256,), (0,)
-    ),
-    *itertools.product(("kmeans",), (8, 32), (1024,), (0, 512)),
+    *itertools.product(("random", "bpr", "svd", "kmeans", "trained"), (8, 16, 32, 64), (256,)),
+    *itertools.product(("random", "kmeans"), (8, 32), (512, 1024)),
 ]
-"""Strategy, code length, codebook size and how many items have centroids of their own."""
+"""Strategy, code length and codebook size."""
 STEPS, CENTROID_RATE, MAP_RATE = 600, 0.1, 0.01
 """Of the fit; the first rate is that of rows of unit root mean square."""
 
@@ -68,16 +66,15 @@ def codes_of(
 def fit(codes: Tensor, codebook_size: int, rows: Tensor, weights: Tensor) -> Tensor:
     """Return the rows nearest to ``rows`` that the codes can hold, after any linear map."""
     torch.manual_seed(0)
-    scale, middle = rows.square().mean().sqrt(), (weights[:, None] * rows).mean(0)
-    num_items, dim = rows.shape
-    code_length = codes.shape[1]
-    flat = codes + codebook_size * torch.arange(code_length)
-    centroids = nn.Parameter(0.1 * torch.randn(codebook_size * code_length, dim // code_length))
+    scale, middle = rows.square().mean().sqrt(), mean_row(rows, weights)
+    code_length, dim = codes.shape[1], rows.shape[1]
+    start = 0.1 * torch.randn(code_length, codebook_size, dim // code_length)
+    table = JPQEmbedding(codes, dim, codebook_size, centroids=start)
     turn = nn.Linear(dim, dim)
     nn.init.eye_(turn.weight)
     nn.init.zeros_(turn.bias)
     groups = [
-        {"params": [centroids], "lr": CENTROID_RATE},
+        {"params": table.parameters(), "lr": CENTROID_RATE},
         {"params": turn.parameters(), "lr": MAP_RATE},
     ]
     optimizer = torch.optim.Adam(groups)
@@ -85,18 +82,22 @@ def fit(codes: Tensor, codebook_size: int, rows: Tensor, weights: Tensor) -> Ten
     target = (rows - middle) / scale
     for _ in trange(STEPS, leave=False, disable=None):
         optimizer.zero_grad()
-        fitted = turn(F.embedding(flat, centroids).view(num_items, dim))
-        (weights * (fitted - target).square().sum(1)).mean().backward()
+        (weights * (turn(table.weight) - target).square().sum(1)).mean().backward()
         optimizer.step()
         schedule.step()
-    return (turn(F.embedding(flat, centroids).view(num_items, dim)) * scale + middle).detach()
+    return (turn(table.weight) * scale + middle).detach()
 
 
 def share(fitted: Tensor, rows: Tensor, weights: Tensor) -> float:
     """Return the part of the weighted variance of ``rows`` that ``fitted`` has."""
-    middle = (weights[:, None] * rows).mean(0)
+    middle = mean_row(rows, weights)
     error, total = ((x - rows).square().sum(1) @ weights for x in (fitted, middle))
     return 1 - float(error / total)
+
+
+def mean_row(rows: Tensor, weights: Tensor) -> Tensor:
+    """Return the weighted mean; ``weights`` have a mean of one. Shape ``(d,)``."""
+    return (weights[:, None] * rows).mean(0)
 
 
 def lines(model: SequentialBackbone, catalogue: Catalogue) -> Iterator[dict]:
