@@ -3,7 +3,7 @@
     python benchmarks/candidates.py > benchmarks/results/candidates.jsonl
 
 A JPQ table of 1,000,000 items, m = 8, b = 256, random codes. Candidates are each query's own, or
-shared by all queries. Each line has the median of both ways, `forward` alone and with the gradients
+shared by all queries. Each line has the median of the ways, `forward` alone and with the gradients
 of queries and centroids (`both`), and which way `candidate_scores` takes; a way that would hold
 more than a gigabyte of rows is left out. Lines of kind `small` are tables of small catalogues, full
 or JPQ: there candidates may also be picked from the scores of all items. Seconds are CPU seconds of
@@ -16,18 +16,17 @@ import json
 import statistics
 import time
 from collections.abc import Callable, Iterator
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from urecjpq.environment import environment
 from urecjpq.sequential.scores import (
-    all_scores_are_cheaper,
+    Way,
+    cheapest_way,
     picked_scores,
     scores_by_rows,
     scores_by_sub_scores,
-    sub_scores_are_cheaper,
 )
 from urecjpq.tables import JPQEmbedding, Table
 
@@ -39,7 +38,8 @@ PAIRS_AT_MOST = 2**22
 OWN_COUNTS = (1, 2, 4, 8, 16, 64, 256, 1000, 10_000, 100_000, 1_000_000)
 SHARED_COUNTS = (64, 256, 1000, 2000, 4000, 10_000, 100_000, 1_000_000)
 
-Score = Callable[[Any, Tensor, Tensor], Tensor]
+WAYS = {"rows": scores_by_rows, "all": picked_scores, "sub_scores": scores_by_sub_scores}
+NAMES = {score: name for name, score in WAYS.items()}
 
 
 def cases() -> Iterator[tuple[str, int, int, int]]:
@@ -64,7 +64,7 @@ def median_seconds(work: Callable[[], object], repeats: int) -> float:
     return statistics.median(times)
 
 
-def seconds_of(score: Score, table: Table, inputs: tuple[Tensor, Tensor], repeats: int) -> dict:
+def seconds_of(score: Way, table: Table, inputs: tuple[Tensor, Tensor], repeats: int) -> dict:
     """Return the seconds of the scores alone, and with gradients."""
     queries, ids = inputs
 
@@ -81,7 +81,7 @@ def seconds_of(score: Score, table: Table, inputs: tuple[Tensor, Tensor], repeat
 
 
 def of_jpq(repeats: int) -> Iterator[dict]:
-    """Yield both ways of a JPQ table, case by case."""
+    """Yield rows and sub-scores of a large JPQ table, case by case."""
     codes = torch.randint(CODEBOOK_SIZE, (NUM_ITEMS, CODE_LENGTH))
     tables = {d: JPQEmbedding(codes, d, CODEBOOK_SIZE) for d in DIMS}
     for kind, embedding_dim, num_queries, count in cases():
@@ -93,8 +93,7 @@ def of_jpq(repeats: int) -> Iterator[dict]:
         if ids.numel() * embedding_dim <= FLOATS_AT_MOST:
             line["rows"] = seconds_of(scores_by_rows, table, (queries, ids), repeats)
         line["sub_scores"] = seconds_of(scores_by_sub_scores, table, (queries, ids), repeats)
-        taken = sub_scores_are_cheaper(table, num_queries, ids.shape)
-        yield line | {"taken": "sub_scores" if taken else "rows"}
+        yield line | {"taken": NAMES[cheapest_way(table, num_queries, ids.shape)]}
 
 
 def of_small(repeats: int) -> Iterator[dict]:
@@ -103,16 +102,12 @@ def of_small(repeats: int) -> Iterator[dict]:
         codes = torch.randint(CODEBOOK_SIZE, (num_items, m))
         table = JPQEmbedding(codes, 64) if m else torch.nn.Embedding(num_items, 64)
         queries = torch.randn(512, 64, requires_grad=True)
-        inputs = queries, torch.randint(num_items, (len(queries), count))
+        ids = torch.randint(num_items, (len(queries), count))
         line = {"candidates": "small", "items": num_items, "d": 64, "m": m or None}
         line |= {"queries": len(queries), "count": count}
-        ways: dict[str, Score] = {"rows": scores_by_rows, "all": picked_scores}
-        taken = "rows"
-        if isinstance(table, JPQEmbedding):
-            ways["sub_scores"] = scores_by_sub_scores
-            taken = "sub_scores" if sub_scores_are_cheaper(table, 512, (512, count)) else taken
-        line |= {name: seconds_of(score, table, inputs, repeats) for name, score in ways.items()}
-        yield line | {"taken": "all" if all_scores_are_cheaper(table, 512, count) else taken}
+        for name in WAYS if m else ("rows", "all"):
+            line[name] = seconds_of(WAYS[name], table, (queries, ids), repeats)
+        yield line | {"taken": NAMES[cheapest_way(table, len(queries), ids.shape)]}
 
 
 def main(repeats: int) -> None:
@@ -124,6 +119,6 @@ def main(repeats: int) -> None:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description="Two ways to the scores of candidates")
+    parser = argparse.ArgumentParser(description="Three ways to the scores of candidates")
     parser.add_argument("--repeats", type=int, default=3)
     main(parser.parse_args().repeats)

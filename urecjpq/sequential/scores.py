@@ -8,6 +8,9 @@ one product, and candidates are picked from them. benchmarks/candidates.py measu
 the constants below are where they cross.
 """
 
+from collections.abc import Callable
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -27,6 +30,9 @@ MULTIPLICATIONS_PER_LOOK_UP = 80
 """In a product of matrices they take as long as one look-up of a sub-score and its gradient."""
 ROWS_AT_ONCE = 2**16
 """A larger JPQ table is never reconstructed as a whole."""
+
+Way = Callable[[Any, Tensor, Tensor], Tensor]
+"""From a table, queries and candidates to scores; sub-scores are those of JPQ tables alone."""
 
 
 def num_items(table: Table) -> int:
@@ -65,11 +71,16 @@ def candidate_scores(table: Table, queries: Tensor, ids: Tensor) -> Tensor:
     Returns:
         Shape ``(n, c)``.
     """
-    if ids.ndim == 2 and all_scores_are_cheaper(table, *ids.shape):
-        return picked_scores(table, queries, ids)
-    if isinstance(table, JPQEmbedding) and sub_scores_are_cheaper(table, len(queries), ids.shape):
-        return scores_by_sub_scores(table, queries, ids)
-    return scores_by_rows(table, queries, ids)
+    return cheapest_way(table, len(queries), ids.shape)(table, queries, ids)
+
+
+def cheapest_way(table: Table, num_queries: int, ids_shape: tuple[int, ...]) -> Way:
+    """Return the function that `candidate_scores` calls for candidates of a shape."""
+    if len(ids_shape) == 2 and all_scores_are_cheaper(table, num_queries, ids_shape[1]):
+        return picked_scores
+    if isinstance(table, JPQEmbedding) and sub_scores_are_cheaper(table, num_queries, ids_shape):
+        return scores_by_sub_scores
+    return scores_by_rows
 
 
 def all_scores_are_cheaper(table: Table, num_queries: int, own_candidates: int) -> bool:
